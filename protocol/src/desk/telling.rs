@@ -1,0 +1,169 @@
+//! Who is told of a case, and the one mail each of them gets.
+
+use std::collections::BTreeSet;
+
+use serde_json::json;
+
+use super::Desk;
+use crate::case::Case;
+use crate::duty::{Duty, Lane};
+use crate::id::{CaseId, PersonId};
+use crate::ladder::{Audience, Rung};
+use crate::notice::{About, CaseStep, Message, Notice, Recipient, Who};
+use crate::people::{OnCallPerson, OnCallPlace};
+use crate::record::{LinkTarget, NewLink};
+use crate::time::minutes;
+
+/// How long a case's link shows its page, minutes; a dead one still shows the emergency numbers.
+const CASE_LINK_GOOD_FOR_MIN: i64 = 7 * 24 * 60;
+
+impl Desk<'_, '_> {
+    pub(super) fn or_fallback(&self, people: Vec<OnCallPerson>, rung: &Rung) -> Vec<OnCallPerson> {
+        if people.is_empty() && rung.repeat_every_s.is_some() {
+            self.people(&[Audience::Fallback])
+        } else {
+            people
+        }
+    }
+
+    /// The people of some audiences, each once, in the order of the list.
+    pub(super) fn people(&self, audiences: &[Audience]) -> Vec<OnCallPerson> {
+        let mut seen = BTreeSet::new();
+        let wanted = |place: OnCallPlace| audiences.iter().any(|audience| is_in(*audience, place));
+        self.around
+            .on_call
+            .iter()
+            .filter(|person| wanted(person.place) && seen.insert(person.person))
+            .cloned()
+            .collect()
+    }
+
+    /// A ladder that finds nobody is itself reported, once a round, to whoever keeps the list.
+    pub(super) fn nobody_at_rung(&mut self, duty: &Duty) {
+        let mut cases = self.watch.cases.iter_mut();
+        let Some(case) = cases.find(|case| duty.kind.case() == Some(case.id)) else {
+            return;
+        };
+        let told_already = case.nobody_in_round.replace(duty.round) == Some(duty.round);
+        let case = case.clone();
+        self.fact("case.nobody_on_call", json!({"case": case.id, "rung": duty.rung}));
+        if told_already {
+            return;
+        }
+        let keepers = self.people(&[Audience::Administrator, Audience::Manager]);
+        let keepers = if keepers.is_empty() {
+            self.people(&[Audience::Fallback])
+        } else {
+            keepers
+        };
+        for person in keepers {
+            let message = Message::NobodyOnCall {
+                code: case.code.clone(),
+                at: self.context.now,
+                zone: self.around.clinic.zone,
+            };
+            let key = format!("case:{}:{}:nobody:{}", case.id, case.round, person.person);
+            self.inform(key, &person, message, case.id);
+        }
+    }
+
+    pub(super) fn tell_case(&mut self, duty: &Duty, person: &OnCallPerson, step: CaseStep) {
+        let Some(case_id) = duty.kind.case() else { return };
+        let Some((rules, _)) = self.rules_of(case_id) else {
+            return;
+        };
+        let now = self.context.now;
+        let link = self.context.ids.fresh();
+        let Some(case) = self.watch.cases.iter_mut().find(|case| case.id == case_id) else {
+            return;
+        };
+        if !case.told.contains(&person.person) {
+            case.told.push(person.person);
+        }
+        let step = if duty.rung > 0 && matches!(step, CaseStep::Opened) {
+            CaseStep::NobodyTookIt
+        } else {
+            step
+        };
+        self.out.links.push(NewLink {
+            id: link,
+            target: LinkTarget::Case {
+                case: case_id,
+                staff: person.person,
+            },
+            expires_at: now + minutes(CASE_LINK_GOOD_FOR_MIN),
+        });
+        let (rung, repeat) = (duty.rung, duty.repeat_no);
+        self.out.notices.push(Notice {
+            id: self.context.ids.fresh(),
+            key: format!("case:{case_id}:{}:{rung}:{repeat}:{}", duty.round, person.person),
+            lane: Lane::Escalation,
+            to: Recipient {
+                who: Who::Staff(person.person),
+                email: person.email.clone(),
+            },
+            about: About::Case {
+                case: case_id,
+                round: duty.round,
+            },
+            message: Message::CaseNeedsYou {
+                code: case.code.clone(),
+                level: case.level,
+                needed_by: now + minutes(rules.ack_within_min),
+                zone: self.around.clinic.zone,
+                since: case.opened_at,
+                step,
+                link,
+            },
+            not_before: now,
+            stale_after: None,
+            thread: Some(case_id),
+        });
+    }
+
+    /// A word to somebody of the staff about a case, sent in any case.
+    pub(super) fn inform(&mut self, key: String, person: &OnCallPerson, message: Message, case: CaseId) {
+        self.out.notices.push(Notice {
+            id: self.context.ids.fresh(),
+            key,
+            lane: Lane::Escalation,
+            to: Recipient {
+                who: Who::Staff(person.person),
+                email: person.email.clone(),
+            },
+            about: About::Information,
+            message,
+            not_before: self.context.now,
+            stale_after: None,
+            thread: Some(case),
+        });
+    }
+
+    /// Tells everyone who was told of the case, but for the one who acts.
+    pub(super) fn inform_told(&mut self, case: &Case, actor: PersonId, what: &str, message: &Message) {
+        let mut seen = BTreeSet::from([actor]);
+        for person in self.around.on_call.clone() {
+            if case.told.contains(&person.person) && seen.insert(person.person) {
+                let key = format!("case:{}:{}:{what}:{}", case.id, case.round, person.person);
+                self.inform(key, &person, message.clone(), case.id);
+            }
+        }
+    }
+}
+
+fn is_in(audience: Audience, place: OnCallPlace) -> bool {
+    match audience {
+        Audience::OnCallNurse => place == OnCallPlace::Nurse,
+        Audience::BackupNurse => place == OnCallPlace::Backup,
+        Audience::AllOnCall => matches!(
+            place,
+            OnCallPlace::Nurse | OnCallPlace::Backup | OnCallPlace::Rota
+        ),
+        Audience::Prescriber => place == OnCallPlace::Prescriber,
+        Audience::Manager => place == OnCallPlace::Manager,
+        Audience::Administrator => place == OnCallPlace::Administrator,
+        Audience::Coordinator => place == OnCallPlace::Coordinator,
+        Audience::Fallback => place == OnCallPlace::Fallback,
+        Audience::Patient | Audience::Sitter => false,
+    }
+}

@@ -1,0 +1,359 @@
+//! The gate: every reason why the dose is not open yet.
+//!
+//! It gives all reasons at once, each with a stable code, the item it is about and words for the person. It is asked
+//! by the server at the moment of unlocking; a phone without network can log a dose and never unlock one.
+
+use crate::case::Level;
+use crate::checklist::{Actor, Answer, AnswerValue};
+use crate::document::{Asks, Blocks, Item, ItemPhase};
+use crate::order::AfterHold;
+use crate::people::{Caller, CommsStatus, OnCallPlace};
+use crate::record::SessionRecord;
+use crate::session::SessionState;
+use crate::sitter::SitterState;
+use crate::time::{Instant, minutes};
+use crate::vitals::{Finding, Phase, judge_before_dose};
+
+mod reason;
+
+pub use reason::{Reason, ReasonCode};
+
+/// Every reason why the dose is not open at `now`. Empty means it may be unlocked.
+pub fn reasons(record: &SessionRecord, now: Instant) -> Vec<Reason> {
+    let mut reasons = session_reasons(record, now);
+    reasons.extend(preparation_reasons(record, now));
+    reasons.extend(clinic_reasons(record));
+    reasons
+}
+
+/// From when the dose may be unlocked.
+pub fn opens_at(record: &SessionRecord) -> Instant {
+    record.session.planned.at - minutes(record.around.protocol.plan.unlock_before_min)
+}
+
+/// When a dose screen that was unlocked at `unlocked_at` locks again.
+pub fn locks_again_at(record: &SessionRecord, unlocked_at: Instant) -> Instant {
+    unlocked_at + minutes(record.around.protocol.plan.unlocked_for_min)
+}
+
+/// Until when the dose screen is unlocked, if it is at `now`.
+pub fn unlocked_until(record: &SessionRecord, now: Instant) -> Option<Instant> {
+    match record.session.state {
+        SessionState::Ready {
+            unlocked_at: Some(at),
+        } => Some(locks_again_at(record, at)).filter(|until| *until > now),
+        _ => None,
+    }
+}
+
+/// What is left to do of the checklist, by anybody.
+pub fn preparation_reasons(record: &SessionRecord, now: Instant) -> Vec<Reason> {
+    let mut reasons = order_reasons(record, now);
+    match record.current_sitter().map(|sitter| sitter.state) {
+        Some(SitterState::Invited) => reasons.push(Reason::new(
+            ReasonCode::SitterNotAccepted,
+            "Your sitter has not said yes yet.",
+        )),
+        None => reasons.push(Reason::new(
+            ReasonCode::NoSitter,
+            "There is no sitter for this session.",
+        )),
+        _ => {}
+    }
+    for item in record
+        .around
+        .protocol
+        .checklist
+        .iter()
+        .filter(|item| blocks(record, item))
+    {
+        reasons.extend(item_reasons(record, item, now));
+    }
+    reasons
+}
+
+fn session_reasons(record: &SessionRecord, now: Instant) -> Vec<Reason> {
+    let mut reasons = Vec::new();
+    let (session, plan) = (&record.session, &record.around.protocol.plan);
+    match &session.state {
+        SessionState::Held { .. } => {
+            reasons.push(Reason::new(
+                ReasonCode::Held,
+                "The session is on hold. Your clinic has been told and decides what follows.",
+            ));
+        }
+        SessionState::Draft | SessionState::Scheduled => {
+            reasons.push(Reason::new(
+                ReasonCode::PreparationNotOpen,
+                "Preparation has not opened yet.",
+            ));
+        }
+        SessionState::PrepOpen | SessionState::Ready { .. } | SessionState::Unverified { .. } => {}
+        _ => reasons.push(Reason::new(
+            ReasonCode::SessionOver,
+            "This session is already under way or over.",
+        )),
+    }
+    if record.patient.comms != CommsStatus::Active {
+        reasons.push(Reason::new(
+            ReasonCode::Paused,
+            "Your course is paused. Please talk to your clinic.",
+        ));
+    }
+    let opens_at = opens_at(record);
+    if now < opens_at {
+        let from = session.planned.zone.clock_12h(opens_at);
+        reasons.push(Reason::new(
+            ReasonCode::TooEarly,
+            format!("The dose can be opened from {from}."),
+        ));
+    }
+    if now > session.planned.at + minutes(plan.unlock_after_min) {
+        reasons.push(Reason::new(
+            ReasonCode::TooLate,
+            "The time for this session is over. Please talk to your clinic.",
+        ));
+    }
+    if let Some(last) = record.other_doses_before(now).last()
+        && now < *last + minutes(plan.min_interval_hours * 60)
+    {
+        let hours = plan.min_interval_hours;
+        reasons.push(Reason::new(
+            ReasonCode::Interval,
+            format!("It is less than {hours} hours since your last dose."),
+        ));
+    }
+    let week = record
+        .other_doses_before(now)
+        .filter(|dose| now - **dose < minutes(7 * 24 * 60))
+        .count();
+    if week >= plan.max_doses_rolling_7d {
+        let most = plan.max_doses_rolling_7d;
+        reasons.push(Reason::new(
+            ReasonCode::Rolling7Days,
+            format!("There were {most} doses in the last seven days."),
+        ));
+    }
+    reasons
+}
+
+fn order_reasons(record: &SessionRecord, now: Instant) -> Vec<Reason> {
+    match &record.order {
+        None => vec![Reason::new(ReasonCode::NoOrder, "There is no signed order.")],
+        Some(order) if record.patient.zone.date_of(now) > order.content.expires_on => {
+            vec![Reason::new(
+                ReasonCode::OrderExpired,
+                "Your order has expired. Please talk to your clinic.",
+            )]
+        }
+        Some(_) => Vec::new(),
+    }
+}
+
+fn clinic_reasons(record: &SessionRecord) -> Vec<Reason> {
+    let mut reasons = Vec::new();
+    let around = &record.around;
+    let on_call = |place| around.on_call.iter().any(|person| person.place == place);
+    if !on_call(OnCallPlace::Nurse) || !on_call(OnCallPlace::Backup) {
+        reasons.push(Reason::new(
+            ReasonCode::NobodyOnCall,
+            "Your clinic has no nurse and backup on call now.",
+        ));
+    }
+    let own = record.watch.open_case().map(|case| case.level);
+    if own
+        .into_iter()
+        .chain(around.other_open_cases.iter().copied())
+        .any(|level| level >= Level::P2)
+    {
+        reasons.push(Reason::new(
+            ReasonCode::OpenCase,
+            "Your clinic is looking into something. Please wait for their call.",
+        ));
+    }
+    let alive_within = crate::time::seconds(around.protocol.watch.alive_within_s);
+    if around
+        .watch_health
+        .silent_for
+        .is_none_or(|silent_for| silent_for >= alive_within)
+    {
+        reasons.push(Reason::new(
+            ReasonCode::WatchDown,
+            "We cannot watch over you now. Please wait.",
+        ));
+    }
+    reasons
+}
+
+/// Whether an open item keeps this session's dose locked.
+pub fn blocks(record: &SessionRecord, item: &Item) -> bool {
+    match item.blocks {
+        Blocks::Always => true,
+        Blocks::FirstSession => record.session.is_first(),
+        Blocks::WhenSpit => record
+            .order
+            .as_ref()
+            .is_some_and(|order| order.content.instruction.after_hold == AfterHold::Spit),
+        Blocks::Never => false,
+    }
+}
+
+fn item_reasons(record: &SessionRecord, item: &Item, now: Instant) -> Vec<Reason> {
+    let open = |actor| open_reason(record, item, actor, now);
+    if item.any_actor {
+        let reasons: Vec<Option<Reason>> = item.actors.iter().map(|actor| open(*actor)).collect();
+        let done = reasons.iter().any(Option::is_none);
+        if done {
+            Vec::new()
+        } else {
+            reasons.into_iter().flatten().take(1).collect()
+        }
+    } else {
+        item.actors.iter().filter_map(|actor| open(*actor)).collect()
+    }
+}
+
+/// Why an item is still open for one actor, or `None` when it is done.
+pub fn open_reason(record: &SessionRecord, item: &Item, actor: Actor, now: Instant) -> Option<Reason> {
+    let reason = |code: ReasonCode, message: String| Some(Reason::of_item(code, item, actor, message));
+    let stale = |at: Instant| {
+        item.valid_for_min
+            .is_some_and(|valid_for_min| now - at > minutes(valid_for_min))
+    };
+    match &item.asks {
+        Asks::Presence => match record.current_sitter().map(|sitter| sitter.state) {
+            Some(SitterState::Present { at }) if !stale(at) => None,
+            Some(SitterState::Present { .. }) => reason(
+                ReasonCode::ItemExpired,
+                "Your sitter said \"I am here\" too long ago and must say so again.".to_owned(),
+            ),
+            _ => reason(
+                ReasonCode::ItemOpen,
+                "Your sitter has not said \"I am here\" yet.".to_owned(),
+            ),
+        },
+        Asks::Vitals => {
+            let Some(reading) = record
+                .readings
+                .iter()
+                .rev()
+                .find(|reading| reading.phase == Phase::BeforeDose)
+            else {
+                return reason(ReasonCode::ItemOpen, format!("Open: {}", item.text));
+            };
+            let limits = &record.around.protocol.vitals.pre_dose;
+            if judge_before_dose(&reading.vitals, limits) != Finding::Within {
+                reason(
+                    ReasonCode::VitalsOverLimit,
+                    "The last reading is outside your clinic's limits.".to_owned(),
+                )
+            } else if stale(reading.observed_at) {
+                reason(
+                    ReasonCode::ItemExpired,
+                    "The last reading is too old; please measure again.".to_owned(),
+                )
+            } else {
+                None
+            }
+        }
+        _ => {
+            let Some(answer) = latest_answer(record, item, actor) else {
+                return reason(ReasonCode::ItemOpen, format!("Open: {}", item.text));
+            };
+            if stale(answer.observed_at) {
+                return reason(
+                    ReasonCode::ItemExpired,
+                    format!("Answered too long ago: {}", item.text),
+                );
+            }
+            answer_reason(record, item, actor, answer, now)
+        }
+    }
+}
+
+fn answer_reason(
+    record: &SessionRecord,
+    item: &Item,
+    actor: Actor,
+    answer: &Answer,
+    now: Instant,
+) -> Option<Reason> {
+    let reason = |code: ReasonCode, message: String| Some(Reason::of_item(code, item, actor, message));
+    match (&item.asks, &answer.value) {
+        (Asks::YesNo { good, .. }, AnswerValue::YesNo(value)) if value == good => None,
+        (Asks::Time { at_least_before_min }, AnswerValue::Time(at)) => {
+            // Judged against the planned time until it has passed, and against the present moment from then on.
+            let dose_at = record.session.planned.at.max(now);
+            let hours = at_least_before_min / 60;
+            (dose_at - *at < minutes(*at_least_before_min)).then(|| {
+                Reason::of_item(
+                    ReasonCode::TooRecent,
+                    item,
+                    actor,
+                    format!("Less than {hours} hours before the dose: {}", item.text),
+                )
+            })
+        }
+        (Asks::Text { .. }, AnswerValue::Text(_)) | (Asks::Choice { .. }, AnswerValue::Choice(_)) => None,
+        (Asks::Readback, AnswerValue::Readback(instruction)) => match &record.order {
+            Some(order) if answer.order_version != Some(order.version) => reason(
+                ReasonCode::OrderChanged,
+                "The order has changed since it was read back. Please read it again.".to_owned(),
+            ),
+            Some(order) if *instruction == order.content.instruction => None,
+            // `no-order` says it.
+            None => None,
+            Some(_) => reason(
+                ReasonCode::ReadbackWrong,
+                "What was chosen is not what was ordered. Please read the order again.".to_owned(),
+            ),
+        },
+        (_, AnswerValue::Cleared) => reason(ReasonCode::ItemOpen, format!("Open: {}", item.text)),
+        _ => reason(
+            ReasonCode::ItemNotGood,
+            format!("Not as it should be: {}", item.text),
+        ),
+    }
+}
+
+/// The answer of one actor to an item that counts: the last one, and of a sitter only the present sitter's own.
+pub fn latest_answer<'r>(record: &'r SessionRecord, item: &Item, actor: Actor) -> Option<&'r Answer> {
+    let sitter = record.current_sitter().map(|sitter| sitter.id);
+    record.answers.iter().rev().find(|answer| {
+        let counts = match &answer.by {
+            Caller::Sitter { sitter: by, .. } => Some(*by) == sitter,
+            _ => true,
+        };
+        answer.item == item.key && answer.actor == actor && counts
+    })
+}
+
+/// Whether the patient has answered an item, well or not.
+pub fn patient_has_answered(record: &SessionRecord, key: &str) -> bool {
+    let item = record.around.protocol.item(key);
+    let answer = item.and_then(|item| latest_answer(record, item, Actor::Patient));
+    answer.is_some_and(|answer| answer.value != AnswerValue::Cleared)
+}
+
+/// Whether the patient has done all that blocks up to and including the day's list.
+pub fn patients_day_is_done(record: &SessionRecord, now: Instant) -> bool {
+    let list = record.around.protocol.checklist.iter();
+    list.filter(|item| {
+        item.phase <= ItemPhase::Day && item.actors.contains(&Actor::Patient) && blocks(record, item)
+    })
+    .all(|item| open_reason(record, item, Actor::Patient, now).is_none())
+}
+
+/// Whether something that was done at `unlocked_at` was undone since: an answer changed or taken back, the sitter gone,
+/// the order changed. What merely grew old does not count while the screen is unlocked.
+pub fn something_was_taken_back(record: &SessionRecord, unlocked_at: Instant) -> bool {
+    preparation_reasons(record, unlocked_at)
+        .iter()
+        .any(|reason| reason.code != ReasonCode::ItemExpired)
+}
+
+impl SessionRecord {
+    fn other_doses_before(&self, now: Instant) -> impl Iterator<Item = &Instant> {
+        self.around.other_doses.iter().filter(move |dose| **dose <= now)
+    }
+}

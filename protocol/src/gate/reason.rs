@@ -1,0 +1,115 @@
+//! One reason why the dose is not open: a stable code, the item it is about, and words for the person.
+
+use crate::checklist::Actor;
+use crate::document::Item;
+
+/// What keeps the dose locked; the names stand in answers of the API and in records.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ReasonCode {
+    /// The session is on hold.
+    Held,
+    /// It is too early to prepare.
+    PreparationNotOpen,
+    /// The session is under way or over.
+    SessionOver,
+    /// The patient's course is not active.
+    Paused,
+    /// Before the time from which a dose may be unlocked.
+    TooEarly,
+    /// After the time until which a dose may be unlocked.
+    TooLate,
+    /// Too soon after the last dose.
+    Interval,
+    /// Too many doses in seven days.
+    Rolling7Days,
+    /// Nothing is signed.
+    NoOrder,
+    /// The last day of the order is over.
+    OrderExpired,
+    /// The sitter was asked and has not said yes.
+    SitterNotAccepted,
+    /// Nobody is asked to sit.
+    NoSitter,
+    /// Nurse or backup is missing on the on-call list.
+    NobodyOnCall,
+    /// The care team is looking into something.
+    OpenCase,
+    /// Nobody would notice a missed check.
+    WatchDown,
+    /// An item is not answered.
+    ItemOpen,
+    /// An item was done too long ago.
+    ItemExpired,
+    /// An item was not answered as it should be.
+    ItemNotGood,
+    /// Food or drink was too short a time ago.
+    TooRecent,
+    /// The last reading is outside the limits.
+    VitalsOverLimit,
+    /// The order was signed anew since it was read back.
+    OrderChanged,
+    /// What was read back is not what was ordered.
+    ReadbackWrong,
+}
+
+impl ReasonCode {
+    /// The stable name, in JSON and in the record of a dose.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Held => "held",
+            Self::PreparationNotOpen => "preparation-not-open",
+            Self::SessionOver => "session-over",
+            Self::Paused => "paused",
+            Self::TooEarly => "too-early",
+            Self::TooLate => "too-late",
+            Self::Interval => "interval",
+            Self::Rolling7Days => "rolling-7-days",
+            Self::NoOrder => "no-order",
+            Self::OrderExpired => "order-expired",
+            Self::SitterNotAccepted => "sitter-not-accepted",
+            Self::NoSitter => "no-sitter",
+            Self::NobodyOnCall => "nobody-on-call",
+            Self::OpenCase => "open-case",
+            Self::WatchDown => "watch-down",
+            Self::ItemOpen => "item-open",
+            Self::ItemExpired => "item-expired",
+            Self::ItemNotGood => "item-not-good",
+            Self::TooRecent => "too-recent",
+            Self::VitalsOverLimit => "vitals-over-limit",
+            Self::OrderChanged => "order-changed",
+            Self::ReadbackWrong => "readback-wrong",
+        }
+    }
+}
+
+/// One reason why the dose is not open.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Reason {
+    /// Which.
+    pub code: ReasonCode,
+    /// The checklist item, where it is one.
+    pub item: Option<String>,
+    /// Whose move it is, where it is one person's.
+    pub actor: Option<Actor>,
+    /// In words for the patient and the sitter.
+    pub message: String,
+}
+
+impl Reason {
+    pub(super) fn new(code: ReasonCode, message: impl Into<String>) -> Self {
+        Self {
+            code,
+            item: None,
+            actor: None,
+            message: message.into(),
+        }
+    }
+
+    pub(super) fn of_item(code: ReasonCode, item: &Item, actor: Actor, message: impl Into<String>) -> Self {
+        Self {
+            item: Some(item.key.clone()),
+            actor: Some(actor),
+            ..Self::new(code, message)
+        }
+    }
+}

@@ -1,0 +1,35 @@
+//! The rules of an at-home lozenge session, as plain values and pure functions.
+//!
+//! Nothing here reads a clock, a file, a socket or a random source: `now` and new identifiers are arguments. A rule
+//! takes a record and a [`record::RuleContext`] and returns a [`record::Decision`] or a [`refusal::Refusal`]; the store
+//! commits a decision whole. Everything a clinic may change is in the [`document::ProtocolDocument`].
+
+pub mod answering;
+pub mod case;
+pub mod check_in;
+pub mod checklist;
+pub mod desk;
+pub mod document;
+pub mod dosing;
+pub mod draft;
+pub mod duty;
+pub mod gate;
+pub mod helping;
+pub mod id;
+pub mod ladder;
+pub mod measuring;
+pub mod notice;
+pub mod order;
+pub mod people;
+pub mod planning;
+pub mod preparation;
+pub mod record;
+pub mod refusal;
+pub mod releasing;
+pub mod session;
+pub mod sitter;
+pub mod sitting;
+pub mod tick;
+pub mod time;
+pub mod vitals;
+pub mod watch;

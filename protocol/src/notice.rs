@@ -1,0 +1,301 @@
+//! Notices: one message to one address, decided by a rule, rendered and sent by the worker.
+//!
+//! A notice carries only what its mail may say: no name, drug, diagnosis, vital sign or free text (invariant I8).
+
+use serde::{Deserialize, Serialize};
+
+use crate::case::Level;
+use crate::duty::Lane;
+use crate::id::{CaseId, DutyId, LinkId, NoticeId, PersonId, SitterId};
+use crate::time::{Instant, Zone};
+
+/// Whom a notice is for, and the address frozen at the decision.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Recipient {
+    /// Who.
+    #[serde(flatten)]
+    pub who: Who,
+    /// The address.
+    pub email: String,
+}
+
+/// Who a message is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(tag = "who", content = "id", rename_all = "snake_case")]
+pub enum Who {
+    /// A patient.
+    Patient(PersonId),
+    /// A sitter.
+    Sitter(SitterId),
+    /// A member of staff.
+    Staff(PersonId),
+}
+
+impl Who {
+    /// `patient`, `sitter` or `staff`.
+    pub fn kind(self) -> &'static str {
+        match self {
+            Self::Patient(_) => "patient",
+            Self::Sitter(_) => "sitter",
+            Self::Staff(_) => "staff",
+        }
+    }
+
+    /// The person's id as text.
+    pub fn id(self) -> String {
+        match self {
+            Self::Patient(id) | Self::Staff(id) => id.to_string(),
+            Self::Sitter(id) => id.to_string(),
+        }
+    }
+}
+
+/// What a notice belongs to; looked at again when it is sent.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "about", rename_all = "snake_case")]
+pub enum About {
+    /// A reminder of a duty: dropped once the duty is over.
+    Duty {
+        /// The duty.
+        duty: DutyId,
+    },
+    /// An escalation of a case: dropped once this round is taken.
+    Case {
+        /// The case.
+        case: CaseId,
+        /// The round it belongs to.
+        round: u32,
+    },
+    /// A word to those already told (taken, closed) or to staff: sent in any case.
+    Information,
+    /// The invitation to sit: dropped once the sitter answered or was removed.
+    Invitation {
+        /// The sitter.
+        sitter: SitterId,
+    },
+}
+
+/// What the mail says. Times are absolute and keep the zone they are shown in, so a second send is identical.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "template", rename_all = "snake_case")]
+pub enum Message {
+    /// To a patient: something to do by a time.
+    PatientTask {
+        /// By when.
+        due_at: Instant,
+        /// Their zone.
+        zone: Zone,
+        /// Whether it was due already.
+        overdue: bool,
+    },
+    /// To a sitter: something to do by a time, behind their own link.
+    SitterTask {
+        /// By when.
+        due_at: Instant,
+        /// The patient's zone.
+        zone: Zone,
+        /// Whether it was due already.
+        overdue: bool,
+        /// Their link.
+        link: LinkId,
+    },
+    /// To a sitter: will you?
+    SitterInvitation {
+        /// The planned moment.
+        planned_at: Instant,
+        /// The patient's zone.
+        zone: Zone,
+        /// Their link.
+        link: LinkId,
+    },
+    /// To a patient: their sitter declined, withdrew or left.
+    SitterChanged {
+        /// The planned moment of the session.
+        planned_at: Instant,
+        /// Their zone.
+        zone: Zone,
+    },
+    /// To the care team: a case needs you.
+    CaseNeedsYou {
+        /// The case's code.
+        code: String,
+        /// How urgent.
+        level: Level,
+        /// By when.
+        needed_by: Instant,
+        /// The clinic's zone.
+        zone: Zone,
+        /// When it was opened or raised.
+        since: Instant,
+        /// Why this mail comes now.
+        step: CaseStep,
+        /// The case's page for this reader.
+        link: LinkId,
+    },
+    /// To those already told: somebody has it.
+    CaseTaken {
+        /// The case's code.
+        code: String,
+        /// How urgent.
+        level: Level,
+        /// When.
+        at: Instant,
+        /// The clinic's zone.
+        zone: Zone,
+    },
+    /// To those already told: it is over.
+    CaseClosed {
+        /// The case's code.
+        code: String,
+        /// How urgent.
+        level: Level,
+        /// When.
+        at: Instant,
+        /// The clinic's zone.
+        zone: Zone,
+    },
+    /// To the administrator or the fallback list: a ladder found nobody at a step.
+    NobodyOnCall {
+        /// The case's code.
+        code: String,
+        /// When.
+        at: Instant,
+        /// The clinic's zone.
+        zone: Zone,
+    },
+    /// To the administrator or manager: mail to a contact is refused.
+    ContactUnreachable {
+        /// The case's code.
+        code: String,
+        /// When.
+        at: Instant,
+        /// The clinic's zone.
+        zone: Zone,
+    },
+    /// To a member of staff or a patient: set your password by this link.
+    AccountLink {
+        /// The link.
+        link: LinkId,
+        /// Until when.
+        expires_at: Instant,
+        /// The clinic's zone.
+        zone: Zone,
+    },
+    /// A test of the mail path, asked for by an operator.
+    Test {
+        /// When.
+        at: Instant,
+        /// The clinic's zone.
+        zone: Zone,
+    },
+}
+
+/// Why an escalation mail comes now.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum CaseStep {
+    /// The case was opened.
+    Opened,
+    /// Nobody has taken it yet.
+    NobodyTookIt,
+    /// Something new and urgent joined a case that somebody had taken.
+    NewSignal,
+    /// It was taken and then nothing was heard.
+    AcknowledgementRanOut,
+    /// It was given back.
+    GivenBack,
+}
+
+/// One message to one address.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Notice {
+    /// The notice.
+    pub id: NoticeId,
+    /// What makes it one of a kind: source, round, rung, repeat, recipient. At most one mail is accepted for each (I2).
+    pub key: String,
+    /// Which traffic it belongs to.
+    pub lane: Lane,
+    /// To whom.
+    pub to: Recipient,
+    /// What it belongs to.
+    pub about: About,
+    /// What it says.
+    pub message: Message,
+    /// Not before then.
+    pub not_before: Instant,
+    /// Of no use after then; `None` for what never grows stale.
+    pub stale_after: Option<Instant>,
+    /// Mails of one case stand in one thread.
+    pub thread: Option<CaseId>,
+}
+
+impl Notice {
+    /// Whether a reminder between sessions, which may be unsubscribed from and muted.
+    pub fn may_be_muted(&self) -> bool {
+        matches!(self.lane, Lane::Reminder | Lane::Digest) && !matches!(self.to.who, Who::Staff(_))
+    }
+}
+
+/// What is known about a notice's source at the moment of sending.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct AtSending {
+    /// The clinical clock.
+    pub now: Instant,
+    /// For [`About::Duty`]: whether it is still open.
+    pub duty_open: bool,
+    /// For [`About::Case`]: whether nobody has taken this round.
+    pub case_untaken: bool,
+    /// For [`About::Invitation`]: whether the sitter still has to answer.
+    pub invitation_open: bool,
+    /// Whether messages to the patient make sense now.
+    pub comms_active: bool,
+}
+
+/// Why a notice was not sent. Kept on its row.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum DroppedBecause {
+    /// The duty was met, excused or missed meanwhile.
+    DutyOver,
+    /// The case was taken or closed meanwhile.
+    CaseTaken,
+    /// The sitter answered or is no longer asked.
+    InvitationOver,
+    /// The course is paused, or the patient is in hospital, has left or has died.
+    Muted,
+    /// Its use was over.
+    Stale,
+}
+
+impl DroppedBecause {
+    /// The reason's name in the database.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::DutyOver => "duty_over",
+            Self::CaseTaken => "case_taken",
+            Self::InvitationOver => "invitation_over",
+            Self::Muted => "muted",
+            Self::Stale => "stale",
+        }
+    }
+}
+
+/// Whether a notice should still go out; asked again at the moment of sending.
+pub fn still_wanted(notice: &Notice, known: &AtSending) -> Result<(), DroppedBecause> {
+    match notice.about {
+        About::Duty { .. } if !known.duty_open => return Err(DroppedBecause::DutyOver),
+        About::Case { .. } if !known.case_untaken => return Err(DroppedBecause::CaseTaken),
+        About::Invitation { .. } if !known.invitation_open => return Err(DroppedBecause::InvitationOver),
+        _ => {}
+    }
+    if !known.comms_active && notice.may_be_muted() {
+        return Err(DroppedBecause::Muted);
+    }
+    if notice
+        .stale_after
+        .is_some_and(|stale_after| known.now > stale_after)
+    {
+        return Err(DroppedBecause::Stale);
+    }
+    Ok(())
+}

@@ -1,0 +1,340 @@
+//! Planning a session: its duties up to the dose, and moving it out of the way (hold, lift, cancel).
+
+use chrono::{NaiveDate, NaiveTime};
+use serde_json::json;
+
+use crate::case::{Cause, Level};
+use crate::checklist::{Answer, AnswerValue};
+use crate::document::{Asks, Item, OtherAnswer};
+use crate::draft::{Draft, NewDuty};
+use crate::duty::{DutyKind, Excuse, Lane, OwedBy};
+use crate::gate;
+use crate::id::{PersonId, SessionId};
+use crate::people::OnCallPlace;
+use crate::record::{Decision, PatientRecord, RuleContext, SessionRecord};
+use crate::refusal::{Fault, Faults, Refusal};
+use crate::session::{Hold, Session, SessionKind, SessionState};
+use crate::time::{Planned, minutes};
+use crate::watch::Watch;
+
+/// How far ahead a session may be planned, days.
+const FARTHEST_AHEAD_DAYS: i64 = 366;
+
+/// Longest reason of a hold or a cancellation, characters.
+pub const REASON_MAX_CHARS: usize = 1000;
+
+/// Plans one session at a local date and time in the patient's zone.
+///
+/// Refused, with every fault at once: without an order that is good on that day, outside the dosing hours, in the past,
+/// too near another dose or planned session, or with nobody on call.
+pub fn plan(
+    record: &PatientRecord,
+    on: NaiveDate,
+    time: NaiveTime,
+    planned_by: PersonId,
+    context: &mut RuleContext<'_>,
+) -> Result<Decision<SessionRecord>, Refusal> {
+    let planned = Planned::new(on, time, record.patient.zone);
+    check_plan(record, &planned, context)?;
+    let session = Session {
+        id: context.ids.fresh(),
+        clinic: record.patient.clinic,
+        patient: record.patient.id,
+        ordinal: next_ordinal(record),
+        kind: SessionKind::Planned,
+        state: SessionState::Scheduled,
+        version: 0,
+        planned,
+        protocol_version: record.around.protocol.version.clone(),
+        dose: None,
+        vitals_tries_over: 0,
+        planned_by,
+        wrong_readbacks: 0,
+    };
+    let new = new_record(record, session);
+    let mut draft = Draft::of(&new, context);
+    let (id, at) = (draft.record.session.id, planned.at);
+    draft.fact(
+        "session.planned",
+        json!({"session": id, "planned": &planned, "at": at}),
+    );
+    open_preparation(&mut draft);
+    Ok(draft.decide())
+}
+
+/// The ordinal of the patient's next session.
+pub fn next_ordinal(record: &PatientRecord) -> u32 {
+    record
+        .sessions
+        .iter()
+        .map(|session| session.ordinal)
+        .max()
+        .unwrap_or(0)
+        + 1
+}
+
+/// A session's record before anything happened in it.
+pub fn new_record(patient: &PatientRecord, session: Session) -> SessionRecord {
+    SessionRecord {
+        session,
+        patient: patient.patient.clone(),
+        order: patient.order.clone(),
+        sitters: Vec::new(),
+        answers: Vec::new(),
+        check_ins: Vec::new(),
+        readings: Vec::new(),
+        watch: Watch::default(),
+        around: patient.around.clone(),
+    }
+}
+
+fn check_plan(record: &PatientRecord, planned: &Planned, context: &RuleContext<'_>) -> Result<(), Refusal> {
+    let (plan, mut faults) = (&record.around.protocol.plan, Faults::default());
+    let hours = plan.dosing_hours_local;
+    if planned.time < hours.from || planned.time > hours.to {
+        let (from, to) = (hours.from.format("%H:%M"), hours.to.format("%H:%M"));
+        faults.push(Fault::new("time", format!("must be from {from} to {to}")));
+    }
+    if planned.at <= context.now {
+        faults.push(Fault::new("on", "is in the past"));
+    } else if planned.at > context.now + chrono::Duration::days(FARTHEST_AHEAD_DAYS) {
+        faults.push(Fault::new("on", "is more than a year ahead"));
+    }
+    match &record.order {
+        None => faults.push(Fault::new("order", "the patient has no signed order")),
+        Some(order) if planned.on > order.content.expires_on => {
+            faults.push(Fault::new("on", "is after the order expires"));
+        }
+        Some(_) => {}
+    }
+    let interval = minutes(plan.min_interval_hours * 60);
+    let live = record
+        .sessions
+        .iter()
+        .filter(|session| session.dose.is_some() || !session.state.is_over());
+    if live
+        .map(Session::t0)
+        .any(|other| (other - planned.at).abs() < interval)
+    {
+        let hours = plan.min_interval_hours;
+        faults.push(Fault::new(
+            "on",
+            format!("is less than {hours} hours from another session or dose"),
+        ));
+    }
+    for (place, who) in [(OnCallPlace::Nurse, "nurse"), (OnCallPlace::Backup, "backup")] {
+        if !record.around.on_call.iter().any(|person| person.place == place) {
+            faults.push(Fault::new("on_call", format!("the clinic has no {who} on call")));
+        }
+    }
+    faults.into_result().map_err(Refusal::Invalid)
+}
+
+/// R1, C1, C2 and the end of the day; a step whose time has passed is left out.
+fn open_preparation(draft: &mut Draft<'_, '_>) {
+    let (now, at) = (draft.now(), draft.record.session.planned.at);
+    let protocol = draft.record.around.protocol.clone();
+    let table = &protocol.timetable;
+    let opens_at = at - minutes(protocol.plan.prep_opens_before_min);
+    let owed = |kind, opens_at, due_at, missed_after, ladder: &str, lane| NewDuty {
+        kind,
+        owed_by: OwedBy::Patient,
+        lane,
+        opens_at,
+        due_at,
+        missed_after: Some(missed_after),
+        ladder: protocol.ladder(ladder),
+    };
+    let heads_up_at = at - minutes(table.heads_up.before_min);
+    if heads_up_at > now {
+        let rule = &table.heads_up;
+        draft.open(owed(
+            DutyKind::HeadsUp,
+            heads_up_at,
+            heads_up_at,
+            opens_at,
+            &rule.ladder,
+            Lane::Reminder,
+        ));
+    }
+    let confirm = &table.confirm_plan;
+    let (asked, worklist) = (
+        at - minutes(confirm.asked_before_min),
+        at - minutes(confirm.worklist_before_min),
+    );
+    let hold = at - minutes(confirm.hold_before_min);
+    if hold > now {
+        // Planned at short notice: half of what is left is the patient's, the other half the coordinator's.
+        let due_at = worklist.max(now + (hold - now) / 2);
+        draft.open(owed(
+            DutyKind::ConfirmPlan,
+            asked,
+            due_at,
+            hold,
+            &confirm.ladder,
+            Lane::Reminder,
+        ));
+    }
+    let day = &table.prepare_day;
+    let (due_at, missed) = (
+        at - minutes(day.due_before_min),
+        at + minutes(day.missed_after_min),
+    );
+    draft.open(owed(
+        DutyKind::PrepareDay,
+        opens_at,
+        due_at,
+        missed,
+        &day.ladder,
+        Lane::Session,
+    ));
+    let missed = at + minutes(table.start.no_show_after_min);
+    draft.open(owed(
+        DutyKind::Start,
+        opens_at,
+        at,
+        missed,
+        &table.start.ladder,
+        Lane::Session,
+    ));
+}
+
+/// A clinician holds a session that has not begun.
+pub fn hold(
+    record: &SessionRecord,
+    reason: &str,
+    context: &mut RuleContext<'_>,
+) -> Result<Decision<SessionRecord>, Refusal> {
+    let reason = reason_in_words(reason)?;
+    if !record.session.state.is_before_dose() {
+        return Err(Refusal::wrong_state(
+            "session-started",
+            "the session has begun or is over; a hold cannot stop it",
+        ));
+    }
+    let mut draft = Draft::of(record, context);
+    draft.hold(Hold::Clinician { reason });
+    Ok(draft.decide())
+}
+
+/// A clinician lifts a hold; the checklist goes on where it was, and what held it is asked again.
+pub fn lift(
+    record: &SessionRecord,
+    context: &mut RuleContext<'_>,
+) -> Result<Decision<SessionRecord>, Refusal> {
+    let SessionState::Held { hold, .. } = &record.session.state else {
+        return Err(Refusal::wrong_state("not-held", "the session is not on hold"));
+    };
+    let lifted = hold.clone();
+    let mut draft = Draft::of(record, context);
+    draft.fact("session.lifted", json!({ "hold": &lifted }));
+    clear_what_holds(&mut draft);
+    draft.record.session.vitals_tries_over = 0;
+    draft.enter(SessionState::Scheduled);
+    Ok(draft.decide())
+}
+
+/// Several answers can have held a session; the clinician has seen them all.
+fn clear_what_holds(draft: &mut Draft<'_, '_>) {
+    let now = draft.now();
+    let holding: Vec<Answer> = draft
+        .record
+        .around
+        .protocol
+        .checklist
+        .iter()
+        .flat_map(|item| item.actors.iter().map(move |actor| (item, *actor)))
+        .filter_map(|(item, actor)| {
+            gate::latest_answer(&draft.record, item, actor).filter(|it| holds(item, it))
+        })
+        .cloned()
+        .collect();
+    for answer in holding {
+        let cleared = Answer {
+            id: draft.context.ids.fresh(),
+            value: AnswerValue::Cleared,
+            by: draft.context.caller.clone(),
+            observed_at: now,
+            received_at: now,
+            ..answer
+        };
+        draft.record.answers.push(cleared);
+    }
+}
+
+fn holds(item: &Item, answer: &Answer) -> bool {
+    match (&item.asks, &answer.value) {
+        (Asks::YesNo { good, other }, AnswerValue::YesNo(value)) => {
+            value != good && matches!(other, OtherAnswer::Hold | OtherAnswer::ActNow)
+        }
+        _ => false,
+    }
+}
+
+/// Calls a session off before it begins; the clinic disposes so of one of which nobody knows whether it began.
+pub fn cancel(
+    record: &SessionRecord,
+    reason: &str,
+    context: &mut RuleContext<'_>,
+) -> Result<Decision<SessionRecord>, Refusal> {
+    let reason = reason_in_words(reason)?;
+    if !record.session.state.is_before_dose() {
+        return Err(Refusal::wrong_state(
+            "session-started",
+            "the session has begun or is over; it cannot be cancelled",
+        ));
+    }
+    let mut draft = Draft::of(record, context);
+    call_off(&mut draft, reason);
+    Ok(draft.decide())
+}
+
+/// Cancels in a draft.
+pub fn call_off(draft: &mut Draft<'_, '_>, reason: String) {
+    let (by, at) = (draft.context.caller.clone(), draft.now());
+    draft.end_preparation(Excuse::SessionOver);
+    draft.enter(SessionState::Cancelled { by, reason, at });
+}
+
+/// The order changed: what was read back counts no more, and a phone in the middle of it must look again.
+pub fn order_changed(record: &SessionRecord, context: &mut RuleContext<'_>) -> Decision<SessionRecord> {
+    let mut draft = Draft::of(record, context);
+    let version = record.order.as_ref().map(|order| order.version);
+    draft.fact("session.order_changed", json!({ "order_version": version }));
+    draft.decide()
+}
+
+/// A worklist entry: nobody answered what was owed.
+pub fn no_answer(draft: &mut Draft<'_, '_>, duty: crate::id::DutyId, owed: &str) {
+    let cause = Cause::NoAnswer {
+        duty,
+        owed: owed.to_owned(),
+    };
+    let known = draft
+        .record
+        .watch
+        .cases
+        .iter()
+        .flat_map(|case| &case.signals)
+        .any(|signal| signal.what == cause);
+    if !known {
+        draft.signal(Level::P3, cause);
+    }
+}
+
+fn reason_in_words(reason: &str) -> Result<String, Refusal> {
+    let reason = reason.trim();
+    match reason.chars().count() {
+        0 => Err(Refusal::invalid("reason", "say why, in a few words")),
+        1..=REASON_MAX_CHARS => Ok(reason.to_owned()),
+        _ => Err(Refusal::invalid(
+            "reason",
+            format!("at most {REASON_MAX_CHARS} characters"),
+        )),
+    }
+}
+
+/// The id of the session a decision creates or changes.
+pub fn session_of(decision: &Decision<SessionRecord>) -> SessionId {
+    decision.after.session.id
+}

@@ -1,0 +1,182 @@
+//! Records: all that a rule may look at, loaded whole; and what a rule gives back.
+//!
+//! The session is the aggregate. A rule works on its own copy of the record and returns it in a [`Decision`]; the
+//! store compares the copy with the original row by row, writes what differs under a guard on the session's version,
+//! and puts notices and audit facts into the same transaction. So a change cannot be forgotten, and two callers who
+//! meet on one session are told apart by its version.
+
+use std::sync::Arc;
+
+use serde_json::Value;
+
+use crate::case::Level;
+use crate::check_in::CheckInAnswer;
+use crate::checklist::Answer;
+use crate::document::ProtocolDocument;
+use crate::id::{CaseId, Ids, LinkId, PersonId, SessionId, SitterId};
+use crate::notice::Notice;
+use crate::order::Order;
+use crate::people::{Caller, Clinic, OnCallPerson, Patient};
+use crate::session::Session;
+use crate::sitter::Sitter;
+use crate::time::Instant;
+use crate::vitals::Reading;
+use crate::watch::{Subject, Watch, WatchHealth};
+
+/// What every record knows besides its own subject. Read, never written.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Surroundings {
+    /// The clinic.
+    pub clinic: Clinic,
+    /// The protocol document in force for the subject.
+    pub protocol: Arc<ProtocolDocument>,
+    /// The clinic's on-call list, in its order.
+    pub on_call: Vec<OnCallPerson>,
+    /// Whether anybody watches.
+    pub watch_health: WatchHealth,
+    /// Doses of the patient's other sessions, oldest first.
+    pub other_doses: Vec<Instant>,
+    /// Levels of the patient's open cases with other subjects.
+    pub other_open_cases: Vec<Level>,
+}
+
+/// Everything about one session.
+#[derive(Debug, Clone, PartialEq)]
+pub struct SessionRecord {
+    /// The session; its version guards the whole record.
+    pub session: Session,
+    /// The patient. Read, never written through a session.
+    pub patient: Patient,
+    /// The patient's signed order in force. Read, never written through a session.
+    pub order: Option<Order>,
+    /// Every sitter that was asked, oldest first.
+    pub sitters: Vec<Sitter>,
+    /// Every answer to the checklist, oldest first; the last of an item and actor counts.
+    pub answers: Vec<Answer>,
+    /// Every answer to a check-in, oldest first.
+    pub check_ins: Vec<CheckInAnswer>,
+    /// Every reading, oldest first.
+    pub readings: Vec<Reading>,
+    /// Duties and cases.
+    pub watch: Watch,
+    /// The rest of the world.
+    pub around: Surroundings,
+}
+
+impl SessionRecord {
+    /// The sitter who is asked, has accepted or is present. At most one.
+    pub fn current_sitter(&self) -> Option<&Sitter> {
+        self.sitters.iter().rev().find(|sitter| sitter.state.is_current())
+    }
+
+    /// The sitter with this id.
+    pub fn sitter(&self, id: SitterId) -> Option<&Sitter> {
+        self.sitters.iter().find(|sitter| sitter.id == id)
+    }
+
+    /// What the record is about.
+    pub fn subject(&self) -> Subject {
+        Subject::Session(self.session.id)
+    }
+}
+
+/// Everything about one patient between sessions.
+#[derive(Debug, Clone, PartialEq)]
+pub struct PatientRecord {
+    /// The patient; their version guards the whole record.
+    pub patient: Patient,
+    /// The signed order in force.
+    pub order: Option<Order>,
+    /// Their sessions, by ordinal.
+    pub sessions: Vec<Session>,
+    /// Duties and cases that belong to no session.
+    pub watch: Watch,
+    /// The rest of the world.
+    pub around: Surroundings,
+}
+
+/// What a rule is given besides the record.
+pub struct RuleContext<'a> {
+    /// The clinical clock.
+    pub now: Instant,
+    /// Who asks.
+    pub caller: Caller,
+    /// Where new ids come from.
+    pub ids: Ids<'a>,
+}
+
+/// A link to be kept, so that its secret can be derived again. Nothing secret is in it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct NewLink {
+    /// The link.
+    pub id: LinkId,
+    /// What it opens.
+    pub target: LinkTarget,
+    /// Until when; a dead link still shows the emergency numbers.
+    pub expires_at: Instant,
+}
+
+/// What a link opens.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LinkTarget {
+    /// A sitter's page.
+    Sitter {
+        /// The session.
+        session: SessionId,
+        /// The sitter.
+        sitter: SitterId,
+    },
+    /// A case's page for one member of staff.
+    Case {
+        /// The case.
+        case: CaseId,
+        /// The reader it was sent to.
+        staff: PersonId,
+    },
+    /// Setting the password of one account, once.
+    Account {
+        /// The account.
+        person: PersonId,
+    },
+}
+
+/// One line of the audit trail: what happened, with the values that show it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Fact {
+    /// Stable name, such as `dose.logged`.
+    pub action: &'static str,
+    /// The values. Sealed at rest; may hold answers.
+    pub detail: Value,
+}
+
+impl Fact {
+    /// A fact.
+    pub fn new(action: &'static str, detail: Value) -> Self {
+        Self { action, detail }
+    }
+}
+
+/// What a rule decided; committed whole or not at all.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Decision<R> {
+    /// The record as it is to be.
+    pub after: R,
+    /// What happened, for the audit trail.
+    pub facts: Vec<Fact>,
+    /// Messages to send.
+    pub notices: Vec<Notice>,
+    /// Links that the messages carry.
+    pub links: Vec<NewLink>,
+}
+
+impl<R: Clone> Decision<R> {
+    /// A decision that leaves the record as it is.
+    pub fn unchanged(record: &R) -> Self {
+        Self {
+            after: record.clone(),
+            facts: Vec::new(),
+            notices: Vec::new(),
+            links: Vec::new(),
+        }
+    }
+}

@@ -1,0 +1,286 @@
+//! A session: one planned (or unplanned) use of lozenges at home, and the state it is in (PROTOCOL 4.6).
+
+use serde::{Deserialize, Serialize};
+
+use crate::id::{ClinicId, PersonId, SessionId};
+use crate::order::Instruction;
+use crate::people::Caller;
+use crate::time::{Instant, Planned, Zone};
+
+/// Why a session is held: a clinician decides what follows.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "why", rename_all = "snake_case")]
+pub enum Hold {
+    /// An answer in the checklist asks for a clinician.
+    Answer {
+        /// The item.
+        item: String,
+    },
+    /// Blood pressure or pulse stayed over the limit.
+    Vitals,
+    /// Nobody confirmed that the session is on.
+    NotConfirmed,
+    /// A clinician said so.
+    Clinician {
+        /// In their words.
+        reason: String,
+    },
+}
+
+/// The state of a session, with what belongs to it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "state", rename_all = "snake_case")]
+pub enum SessionState {
+    /// Being planned.
+    Draft,
+    /// Planned.
+    Scheduled,
+    /// Preparation is open (from T-26h).
+    PrepOpen,
+    /// Every blocking item is done and valid.
+    Ready {
+        /// When the dose screen was unlocked, once it was.
+        unlocked_at: Option<Instant>,
+    },
+    /// The lozenge is in the mouth.
+    Dosed,
+    /// After the hold, until the release.
+    Monitoring,
+    /// The sitter, or a nurse by telephone, released the patient.
+    Released {
+        /// When.
+        at: Instant,
+    },
+    /// The evening and the days after.
+    FollowUp {
+        /// When the patient was released.
+        released_at: Instant,
+    },
+    /// Over, nothing left to do.
+    Closed {
+        /// When.
+        at: Instant,
+    },
+    /// A clinician decides.
+    Held {
+        /// Why.
+        hold: Hold,
+        /// Since when.
+        since: Instant,
+    },
+    /// Called off.
+    Cancelled {
+        /// By whom.
+        by: Caller,
+        /// Why.
+        reason: String,
+        /// When.
+        at: Instant,
+    },
+    /// Its time passed and nothing was done.
+    NoShow {
+        /// When.
+        at: Instant,
+    },
+    /// Unlocked, and nobody knows whether the dose was taken.
+    Unverified {
+        /// When it was unlocked.
+        unlocked_at: Instant,
+    },
+    /// A red flag that calls for emergency services was reported.
+    Emergency {
+        /// When.
+        since: Instant,
+    },
+}
+
+impl SessionState {
+    /// The state's name in documents and in the database.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Draft => "draft",
+            Self::Scheduled => "scheduled",
+            Self::PrepOpen => "prep_open",
+            Self::Ready { .. } => "ready",
+            Self::Dosed => "dosed",
+            Self::Monitoring => "monitoring",
+            Self::Released { .. } => "released",
+            Self::FollowUp { .. } => "follow_up",
+            Self::Closed { .. } => "closed",
+            Self::Held { .. } => "held",
+            Self::Cancelled { .. } => "cancelled",
+            Self::NoShow { .. } => "no_show",
+            Self::Unverified { .. } => "unverified",
+            Self::Emergency { .. } => "emergency",
+        }
+    }
+
+    /// Between the dose and the release: nothing may be muted, minutes matter.
+    pub fn is_running(&self) -> bool {
+        matches!(self, Self::Dosed | Self::Monitoring | Self::Emergency { .. })
+    }
+
+    /// Before the dose and still possible.
+    pub fn is_before_dose(&self) -> bool {
+        matches!(
+            self,
+            Self::Draft
+                | Self::Scheduled
+                | Self::PrepOpen
+                | Self::Ready { .. }
+                | Self::Held { .. }
+                | Self::Unverified { .. }
+        )
+    }
+
+    /// Over for good.
+    pub fn is_over(&self) -> bool {
+        matches!(
+            self,
+            Self::Closed { .. } | Self::Cancelled { .. } | Self::NoShow { .. }
+        )
+    }
+
+    /// Whether answers to the preparation checklist are taken.
+    pub fn takes_preparation(&self) -> bool {
+        matches!(
+            self,
+            Self::Scheduled | Self::PrepOpen | Self::Ready { .. } | Self::Held { .. }
+        )
+    }
+}
+
+/// Planned by the clinic, or a dose somebody reported out of the blue.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum SessionKind {
+    /// Planned by the clinic.
+    Planned,
+    /// Created by a dose that was reported without one; its timetable is owed by the care team.
+    Unplanned,
+}
+
+impl SessionKind {
+    /// The kind's name in JSON and in the database.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Planned => "planned",
+            Self::Unplanned => "unplanned",
+        }
+    }
+}
+
+/// A dose that was logged.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Dose {
+    /// T0: when the lozenge went into the mouth, as far as it can be believed.
+    pub taken_at: Instant,
+    /// What the device said, where it had to be bounded.
+    pub claimed_at: Option<Instant>,
+    /// When the server heard of it.
+    pub received_at: Instant,
+    /// Who logged it.
+    pub by: Caller,
+    /// The order as it was when the dose was logged.
+    pub instruction: Option<Instruction>,
+    /// The signed order's version then.
+    pub order_version: Option<u32>,
+    /// The version the phone showed.
+    pub shown_order_version: Option<u32>,
+    /// Codes of the reasons for which the dose was not open; empty for a dose by the book.
+    pub not_open_because: Vec<String>,
+    /// Earlier values of `taken_at`, oldest first.
+    pub corrected_from: Vec<Instant>,
+    /// For when else a dose was reported in this session. One near `taken_at` is the same dose, of which the earliest
+    /// stands; one further off is another dose.
+    pub also_reported_at: Vec<Instant>,
+}
+
+/// A session.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Session {
+    /// The session.
+    pub id: SessionId,
+    /// The clinic.
+    pub clinic: ClinicId,
+    /// The patient.
+    pub patient: PersonId,
+    /// Which session of the patient's course, from 1.
+    pub ordinal: u32,
+    /// Planned or not.
+    pub kind: SessionKind,
+    /// The state.
+    #[serde(flatten)]
+    pub state: SessionState,
+    /// Guards every change; counts up with each.
+    pub version: u64,
+    /// When it is planned.
+    pub planned: Planned,
+    /// The version of the protocol document it was planned with, and keeps.
+    pub protocol_version: String,
+    /// The dose, once it was logged.
+    pub dose: Option<Dose>,
+    /// Tries of the blood pressure before the dose that were over the limit.
+    pub vitals_tries_over: u32,
+    /// When it was planned by whom.
+    pub planned_by: PersonId,
+    /// A wrong choice in the read-back is kept: how many there were.
+    pub wrong_readbacks: u32,
+}
+
+impl Session {
+    /// Whether this is the patient's first.
+    pub fn is_first(&self) -> bool {
+        self.ordinal == 1
+    }
+
+    /// T0: the dose's time, or the planned time until there is one.
+    pub fn t0(&self) -> Instant {
+        self.dose.as_ref().map_or(self.planned.at, |dose| dose.taken_at)
+    }
+
+    /// When the patient was released.
+    pub fn released_at(&self) -> Option<Instant> {
+        match self.state {
+            SessionState::Released { at } => Some(at),
+            SessionState::FollowUp { released_at } => Some(released_at),
+            _ => None,
+        }
+    }
+}
+
+/// The session that runs: between dose and release.
+pub fn running(sessions: &[Session]) -> Option<SessionId> {
+    let running = sessions.iter().find(|session| session.state.is_running());
+    running.map(|session| session.id)
+}
+
+/// The session a dose belongs to when the phone does not say: a running one, else one planned for today.
+pub fn for_dose(sessions: &[Session], zone: Zone, now: Instant) -> Option<SessionId> {
+    let today = zone.date_of(now);
+    let of_today = || {
+        sessions
+            .iter()
+            .filter(|session| session.state.is_before_dose() && session.planned.on == today)
+            .min_by_key(|session| session.planned.at)
+    };
+    running(sessions).or_else(|| of_today().map(|session| session.id))
+}
+
+/// The session a patient is busy with: a running one, else the earliest that has not taken place, else the last one
+/// whose follow-up is open.
+pub fn of_today(sessions: &[Session]) -> Option<SessionId> {
+    let to_come = || {
+        sessions
+            .iter()
+            .filter(|session| session.state.is_before_dose())
+            .min_by_key(|session| session.planned.at)
+    };
+    let followed_up = || {
+        sessions
+            .iter()
+            .filter(|session| !session.state.is_over())
+            .max_by_key(|session| session.t0())
+    };
+    running(sessions).or_else(|| to_come().or_else(followed_up).map(|session| session.id))
+}

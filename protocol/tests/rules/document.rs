@@ -1,0 +1,255 @@
+//! The protocol document: read whole, and a fault names the path inside it.
+
+use bedside_protocol::document::ProtocolDocument;
+use serde_json::{Value, json};
+
+fn shipped() -> Value {
+    serde_json::from_str(ProtocolDocument::shipped_text()).unwrap()
+}
+
+/// The path at fault when the value at a JSON pointer is another.
+fn fault(pointer: &str, value: Value) -> String {
+    let mut document = shipped();
+    let (parent, last) = pointer.rsplit_once('/').unwrap();
+    match document
+        .pointer_mut(parent)
+        .unwrap_or_else(|| panic!("no {pointer}"))
+    {
+        Value::Object(fields) => drop(fields.insert(last.into(), value)),
+        list => list[last.parse::<usize>().unwrap()] = value,
+    }
+    match ProtocolDocument::parse(&document.to_string()) {
+        Ok(_) => "accepted".into(),
+        Err(fault) => fault.path,
+    }
+}
+
+#[test]
+fn the_shipped_document_is_good_and_reads_back_as_itself() {
+    let document = ProtocolDocument::shipped().unwrap();
+    assert_eq!(document.version, "default-1");
+    let again = ProtocolDocument::parse(&serde_json::to_string(&document).unwrap()).unwrap();
+    assert_eq!(again, document);
+}
+
+#[test]
+fn a_bad_value_is_named_by_its_path() {
+    for (pointer, value, path) in [
+        // Not of the kind that is read.
+        ("/version", json!(1), "version"),
+        ("/plan/min_interval_hours", json!("72"), "plan.min_interval_hours"),
+        ("/checklist/3/actors/0", json!("ghost"), "checklist[3].actors[0]"),
+        ("/checklist/3/asks/type", json!("song"), "checklist[3].asks.type"),
+        (
+            "/timetable/checks/2/due",
+            json!({"after_lunch": 1}),
+            "timetable.checks[2].due",
+        ),
+        (
+            "/timetable/checks/2/miss_level",
+            json!("P0"),
+            "timetable.checks[2].miss_level",
+        ),
+        ("/quiet_hours/from", json!("25:00:00"), "quiet_hours.from"),
+        // Of the right kind and not good.
+        ("/version", json!(""), "version"),
+        ("/plan/min_interval_hours", json!(0), "plan.min_interval_hours"),
+        (
+            "/plan/dosing_hours_local/from",
+            json!("16:00:00"),
+            "plan.dosing_hours_local",
+        ),
+        ("/plan/unlocked_for_min", json!(20), "plan.unlocked_for_min"),
+        (
+            "/order_limits/hold_minutes",
+            json!({"min": 9, "max": 5}),
+            "order_limits.hold_minutes",
+        ),
+        (
+            "/order_limits/second_signature_factor",
+            json!(1.0),
+            "order_limits.second_signature_factor",
+        ),
+        ("/checklist/1/key", json!("still_on"), "checklist[1].key"),
+        ("/checklist/1/actors", json!([]), "checklist[1].actors"),
+        (
+            "/timetable/confirm_plan/items/0",
+            json!("x"),
+            "timetable.confirm_plan.items[0]",
+        ),
+        (
+            "/timetable/confirm_plan/ladder",
+            json!("x"),
+            "timetable.confirm_plan.ladder",
+        ),
+        (
+            "/timetable/log_dose/missed_after_min",
+            json!(15),
+            "timetable.log_dose.missed_after_min",
+        ),
+        ("/timetable/checks/1/key", json!("C4"), "timetable.checks[1].key"),
+        (
+            "/timetable/checks/1/ladder",
+            json!("x"),
+            "timetable.checks[1].ladder",
+        ),
+        (
+            "/timetable/checks/1/questions",
+            json!([]),
+            "timetable.checks[1].questions",
+        ),
+        (
+            "/timetable/checks/4/repeats/every_min",
+            json!(0),
+            "timetable.checks[4].repeats.every_min",
+        ),
+        (
+            "/timetable/release/clinician_after_min",
+            json!(180),
+            "timetable.release.clinician_after_min",
+        ),
+        (
+            "/timetable/release/again_every_min",
+            json!(0),
+            "timetable.release.again_every_min",
+        ),
+        ("/red_flags/2/key", json!(""), "red_flags[2].key"),
+        ("/sitter/wrong_codes_max", json!(0), "sitter.wrong_codes_max"),
+        ("/vitals/pre_dose/tries", json!(0), "vitals.pre_dose.tries"),
+        (
+            "/vitals/input_sanity/sbp",
+            json!({"min": 300, "max": 260}),
+            "vitals.input_sanity.sbp",
+        ),
+        ("/watch/alive_within_s", json!(0), "watch.alive_within_s"),
+        (
+            "/quiet_hours",
+            json!({"from": "01:00:00", "to": "06:00:00"}),
+            "quiet_hours",
+        ),
+    ] {
+        assert_eq!(fault(pointer, value.clone()), path, "{pointer} = {value}");
+    }
+}
+
+#[test]
+fn an_unknown_field_or_a_missing_one_is_refused() {
+    let mut document = shipped();
+    document["plan"]["surprise"] = json!(1);
+    let fault = ProtocolDocument::parse(&document.to_string()).unwrap_err();
+    assert!(fault.path.starts_with("plan"), "{fault}");
+    let mut document = shipped();
+    document["plan"]
+        .as_object_mut()
+        .unwrap()
+        .remove("unlock_before_min");
+    let fault = ProtocolDocument::parse(&document.to_string()).unwrap_err();
+    assert!(fault.to_string().contains("unlock_before_min"), "{fault}");
+    assert!(ProtocolDocument::parse("{").is_err());
+    let twice = format!("{} {{}}", ProtocolDocument::shipped_text());
+    assert!(ProtocolDocument::parse(&twice).is_err());
+}
+
+#[test]
+fn no_edit_crosses_the_floors_of_a_session() {
+    for (pointer, value, path) in [
+        // The care team hears of a missed check within five minutes of its time …
+        (
+            "/timetable/checks/1/grace_s",
+            json!(241),
+            "timetable.checks[1].grace_s",
+        ),
+        ("/timetable/checks/1/grace_s", json!(59), "timetable.checks[1]"),
+        ("/cases/p1/ladder/0/after_due_s", json!(61), "cases.p1.ladder[0]"),
+        ("/cases/p1/ladder/0/tell", json!([]), "cases.p1.ladder[0]"),
+        // … the rota within ten, everybody within thirteen …
+        ("/cases/p1/ladder/1/after_due_s", json!(361), "cases.p1.ladder"),
+        (
+            "/cases/p2_in_session/ladder/2/after_due_s",
+            json!(541),
+            "cases.p2_in_session.ladder[2]",
+        ),
+        // … and a case's ladder never ends, in silence or in nobody.
+        ("/cases/p1/ladder", json!([]), "cases.p1.ladder"),
+        (
+            "/cases/p1/ladder/2/repeat_every_s",
+            json!(null),
+            "cases.p1.ladder[2].repeat_every_s",
+        ),
+        (
+            "/cases/p3/ladder/2/repeat_every_s",
+            json!(0),
+            "cases.p3.ladder[2].repeat_every_s",
+        ),
+        (
+            "/cases/p2/ladder/3/tell",
+            json!(["manager"]),
+            "cases.p2.ladder[3].tell",
+        ),
+        (
+            "/cases/p1/ladder/0/repeat_every_s",
+            json!(60),
+            "cases.p1.ladder[0].repeat_every_s",
+        ),
+        (
+            "/cases/p1/ladder/1/after_due_s",
+            json!(0),
+            "cases.p1.ladder[1].after_due_s",
+        ),
+        (
+            "/cases/p1/ladder/0/tell",
+            json!(["sitter"]),
+            "cases.p1.ladder[0].tell",
+        ),
+        (
+            "/cases/p1/contacted_within_min",
+            json!(0),
+            "cases.p1.contacted_within_min",
+        ),
+        // Reminders are for those at home.
+        (
+            "/timetable/ladders/start/0/tell",
+            json!(["manager"]),
+            "timetable.ladders.start[0].tell",
+        ),
+        // Nothing releases before the release is possible.
+        (
+            "/timetable/release/not_before_min",
+            json!(121),
+            "timetable.checks[7].due",
+        ),
+    ] {
+        assert_eq!(fault(pointer, value.clone()), path, "{pointer} = {value}");
+    }
+}
+
+#[test]
+fn without_a_check_that_releases_there_is_no_document() {
+    let mut document = shipped();
+    for check in document["timetable"]["checks"].as_array_mut().unwrap() {
+        check.as_object_mut().unwrap().remove("releases");
+    }
+    let fault = ProtocolDocument::parse(&document.to_string()).unwrap_err();
+    assert_eq!(fault.path, "timetable.checks");
+}
+
+#[test]
+fn no_text_for_a_mail_to_staff_or_patient_is_in_the_document() {
+    // Mails have their own templates; what stands here is for pages behind a link or a log-in.
+    let document = ProtocolDocument::shipped().unwrap();
+    let words = serde_json::to_value(&document.words).unwrap();
+    assert!(
+        words
+            .as_object()
+            .unwrap()
+            .keys()
+            .all(|key| !key.contains("mail") && !key.contains("subject"))
+    );
+    assert!(
+        document
+            .words
+            .not_watched
+            .contains(&document.words.emergency_number)
+    );
+    assert!(document.words.not_watched.contains(&document.words.crisis_number));
+}

@@ -1,0 +1,31 @@
+//! The rules, by table and by property. Each module is one part of the protocol, each test name one sentence of it.
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a test stops where it fails"
+)]
+
+mod between;
+mod cases;
+mod checklist;
+mod checks;
+mod document;
+mod dose;
+mod gate;
+mod invariants;
+mod ladders;
+mod lines;
+mod nobody;
+mod notices;
+mod order;
+mod outage;
+mod play;
+mod preparation;
+mod properties;
+mod release;
+mod selectors;
+mod sitter;
+mod support;
+mod timetable;
+mod vitals;
