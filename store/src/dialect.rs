@@ -1,0 +1,437 @@
+//! The statements that differ between SQLite and PostgreSQL, and the only place that asks which of the two it is.
+//!
+//! Everything else is written once, against the connection that is either. Here: transactions, locks, batch inserts,
+//! upserts, the claim of the outbox and its batch completion, and what a fresh connection is told.
+
+use diesel::connection::{AnsiTransactionManager, SimpleConnection as _, TransactionManager};
+use diesel::prelude::*;
+use diesel::sql_types::{Array, BigInt, Bool, Integer, Nullable, Text};
+
+use crate::engine::{AnyConnection, Role};
+use crate::rows::{
+    AnswerRow, AuditRow, CaseRow, CheckInRow, DutyRow, LinkRow, OnCallRow, OutboxRow, PatientRow, ReadingRow,
+    SessionRow, SitterRow,
+};
+use crate::schema::{
+    answers, audit, cases, check_ins, duties, links, on_call, outbox, outbox_done, patients, readings,
+    sessions, sitters,
+};
+
+/// Rows in one INSERT: PostgreSQL takes 65,535 parameters, the widest row has 28.
+const ROWS_AT_ONCE: usize = 100;
+
+/// What a transaction is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Work {
+    /// A consistent picture.
+    Read,
+    /// A change. On SQLite the write lock is taken at once: a transaction that reads first and writes later fails with
+    /// "database is locked" more often than not.
+    Write,
+}
+
+pub(crate) fn begin(connection: &mut AnyConnection, work: Work) -> QueryResult<()> {
+    match (connection, work) {
+        (AnyConnection::Sqlite(c), Work::Read) => AnsiTransactionManager::begin_transaction_sql(c, "BEGIN"),
+        (AnyConnection::Sqlite(c), Work::Write) => {
+            AnsiTransactionManager::begin_transaction_sql(c, "BEGIN IMMEDIATE")
+        }
+        (AnyConnection::Postgres(c), Work::Read) => AnsiTransactionManager::begin_transaction_sql(
+            c,
+            "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY",
+        ),
+        (AnyConnection::Postgres(c), Work::Write) => {
+            AnsiTransactionManager::begin_transaction_sql(c, "BEGIN ISOLATION LEVEL READ COMMITTED")
+        }
+    }
+}
+
+pub(crate) fn commit(connection: &mut AnyConnection) -> QueryResult<()> {
+    match connection {
+        AnyConnection::Sqlite(c) => AnsiTransactionManager::commit_transaction(c),
+        AnyConnection::Postgres(c) => AnsiTransactionManager::commit_transaction(c),
+    }
+}
+
+pub(crate) fn roll_back(connection: &mut AnyConnection) -> QueryResult<()> {
+    match connection {
+        AnyConnection::Sqlite(c) => AnsiTransactionManager::rollback_transaction(c),
+        AnyConnection::Postgres(c) => AnsiTransactionManager::rollback_transaction(c),
+    }
+}
+
+/// Whether the connection can do no more work.
+pub(crate) fn is_broken(connection: &mut AnyConnection) -> bool {
+    let broken = match connection {
+        AnyConnection::Sqlite(c) => AnsiTransactionManager::is_broken_transaction_manager(c),
+        AnyConnection::Postgres(c) => AnsiTransactionManager::is_broken_transaction_manager(c),
+    };
+    broken || connection.batch_execute("SELECT 1").is_err()
+}
+
+/// What a fresh connection is told.
+pub(crate) fn prepare(connection: &mut AnyConnection, role: Role) -> QueryResult<()> {
+    match connection {
+        AnyConnection::Sqlite(c) => {
+            c.batch_execute("PRAGMA busy_timeout = 5000")?;
+            if role != Role::Reader {
+                enter_wal(c)?;
+            }
+            c.batch_execute(
+                "PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON; PRAGMA temp_store = MEMORY",
+            )?;
+            if role == Role::Reader {
+                c.batch_execute("PRAGMA query_only = ON")?;
+            }
+            Ok(())
+        }
+        AnyConnection::Postgres(c) => {
+            // A migration may take its time; the wait for another one's lock as well.
+            let limit_ms = if role == Role::Migrator { 0 } else { 10_000 };
+            c.batch_execute(&format!(
+                "SET client_min_messages = warning; SET synchronous_commit = on; SET timezone = 'UTC'; \
+                 SET statement_timeout = {limit_ms}; SET lock_timeout = {limit_ms}; \
+                 SET idle_in_transaction_session_timeout = 30000"
+            ))
+        }
+    }
+}
+
+/// The change to WAL does not wait for another process that does the same, whatever `busy_timeout` says.
+fn enter_wal(connection: &mut SqliteConnection) -> QueryResult<()> {
+    let mut tries = 0;
+    loop {
+        match connection.batch_execute("PRAGMA journal_mode = WAL") {
+            Err(error) if tries < 50 && error.to_string().contains("locked") => {
+                tries += 1;
+                std::thread::sleep(std::time::Duration::from_millis(100));
+            }
+            outcome => return outcome,
+        }
+    }
+}
+
+/// The version of the SQLite in use; empty on PostgreSQL.
+pub(crate) fn sqlite_version(connection: &mut AnyConnection) -> QueryResult<String> {
+    match connection {
+        AnyConnection::Sqlite(c) => {
+            diesel::select(diesel::dsl::sql::<Text>("sqlite_version()")).get_result(c)
+        }
+        AnyConnection::Postgres(_) => Ok(String::new()),
+    }
+}
+
+/// Holds other processes back until this transaction ends. On SQLite [`begin`] did so already.
+pub(crate) fn lock_named(connection: &mut AnyConnection, name: &str) -> QueryResult<()> {
+    match connection {
+        AnyConnection::Sqlite(_) => Ok(()),
+        AnyConnection::Postgres(c) => {
+            diesel::sql_query("SELECT pg_advisory_xact_lock(hashtextextended($1, 0))")
+                .bind::<Text, _>(name)
+                .execute(c)
+                .map(|_| ())
+        }
+    }
+}
+
+/// A session's row, locked against other writers where the engine locks rows. Not against those who only refer to it.
+pub(crate) fn lock_session(connection: &mut AnyConnection, id: &str) -> QueryResult<Option<SessionRow>> {
+    let row = sessions::table.find(id);
+    match connection {
+        AnyConnection::Sqlite(c) => row.select(SessionRow::as_select()).first(c).optional(),
+        AnyConnection::Postgres(c) => row
+            .select(SessionRow::as_select())
+            .for_no_key_update()
+            .first(c)
+            .optional(),
+    }
+}
+
+/// A patient's row, locked like [`lock_session`].
+pub(crate) fn lock_patient(connection: &mut AnyConnection, id: &str) -> QueryResult<Option<PatientRow>> {
+    let row = patients::table.find(id);
+    match connection {
+        AnyConnection::Sqlite(c) => row.select(PatientRow::as_select()).first(c).optional(),
+        AnyConnection::Postgres(c) => row
+            .select(PatientRow::as_select())
+            .for_no_key_update()
+            .first(c)
+            .optional(),
+    }
+}
+
+macro_rules! batch_inserts {
+    ($($name:ident: $row:ty => $table:ident),* $(,)?) => {$(
+        pub(crate) fn $name(connection: &mut AnyConnection, rows: &[$row]) -> QueryResult<()> {
+            for rows in rows.chunks(ROWS_AT_ONCE) {
+                match connection {
+                    AnyConnection::Sqlite(c) => diesel::insert_into($table::table).values(rows).execute(c)?,
+                    AnyConnection::Postgres(c) => diesel::insert_into($table::table).values(rows).execute(c)?,
+                };
+            }
+            Ok(())
+        }
+    )*};
+}
+
+batch_inserts! {
+    insert_sitters: SitterRow => sitters,
+    insert_answers: AnswerRow => answers,
+    insert_check_ins: CheckInRow => check_ins,
+    insert_readings: ReadingRow => readings,
+    insert_duties: DutyRow => duties,
+    insert_cases: CaseRow => cases,
+    insert_links: LinkRow => links,
+    insert_on_call: OnCallRow => on_call,
+    insert_audit: AuditRow => audit,
+}
+
+/// Inserts messages. One whose key is there already, sent long ago or not, is passed over (invariant I2).
+pub(crate) fn insert_outbox(connection: &mut AnyConnection, rows: &[OutboxRow]) -> QueryResult<usize> {
+    if rows.is_empty() {
+        return Ok(0);
+    }
+    let keys: Vec<&str> = rows.iter().map(|row| row.notice_key.as_str()).collect();
+    let done: Vec<String> = outbox_done::table
+        .filter(outbox_done::notice_key.eq_any(keys))
+        .select(outbox_done::notice_key)
+        .load(connection)?;
+    let new: Vec<&OutboxRow> = rows
+        .iter()
+        .filter(|row| !done.contains(&row.notice_key))
+        .collect();
+    let mut inserted = 0;
+    for row in new {
+        let insert = diesel::insert_into(outbox::table).values(row);
+        inserted += match connection {
+            AnyConnection::Sqlite(c) => insert.on_conflict(outbox::notice_key).do_nothing().execute(c)?,
+            AnyConnection::Postgres(c) => insert.on_conflict(outbox::notice_key).do_nothing().execute(c)?,
+        };
+    }
+    Ok(inserted)
+}
+
+/// What a claim looks for.
+pub(crate) struct ClaimRequest<'a> {
+    pub owner: &'a str,
+    /// Ranks of the lanes.
+    pub lanes: &'a [i32],
+    pub limit: i64,
+    pub clinical_now: i64,
+    pub machine_now: i64,
+    pub lease_until: i64,
+}
+
+/// Takes rows that are due, and rows whose lease ran out, for `owner`: bumps their fence and counts the attempt.
+/// Most urgent lane first, oldest first. Two workers never get one row.
+pub(crate) fn claim(
+    connection: &mut AnyConnection,
+    request: &ClaimRequest<'_>,
+) -> QueryResult<Vec<ClaimedOutboxRow>> {
+    // The previous state tells a fresh row from one whose holder went silent; both engines return the row as it is now,
+    // so it is read before.
+    let mut rows = match connection {
+        AnyConnection::Sqlite(c) => {
+            // The numbers are ours: a rank each.
+            let lanes = request.lanes.iter().map(ToString::to_string).collect::<Vec<_>>().join(",");
+            let due: Vec<OutboxRow> = diesel::sql_query(format!(
+                "SELECT * FROM outbox WHERE state IN ('pending', 'leased') AND lane IN ({lanes}) \
+                 AND ((state = 'pending' AND not_before <= ? AND retry_at <= ?) \
+                      OR (state = 'leased' AND lease_until <= ?)) \
+                 ORDER BY lane, retry_at, not_before LIMIT ?"
+            ))
+            .bind::<BigInt, _>(request.clinical_now)
+            .bind::<BigInt, _>(request.machine_now)
+            .bind::<BigInt, _>(request.machine_now)
+            .bind::<BigInt, _>(request.limit)
+            .load(c)?;
+            let ids: Vec<&str> = due.iter().map(|row| row.id.as_str()).collect();
+            diesel::update(outbox::table.filter(outbox::id.eq_any(ids)))
+                .set((
+                    outbox::state.eq("leased"),
+                    outbox::lease_owner.eq(request.owner),
+                    outbox::lease_until.eq(request.lease_until),
+                    outbox::fence.eq(outbox::fence + 1),
+                    outbox::attempts.eq(outbox::attempts + 1),
+                ))
+                .execute(c)?;
+            due.into_iter().map(ClaimedOutboxRow::after_update).collect::<Vec<_>>()
+        }
+        AnyConnection::Postgres(c) => diesel::sql_query(
+            "WITH due AS (SELECT id, state AS was FROM outbox \
+                WHERE state IN ('pending', 'leased') AND lane = ANY($1) \
+                AND ((state = 'pending' AND not_before <= $2 AND retry_at <= $3) \
+                     OR (state = 'leased' AND lease_until <= $3)) \
+                ORDER BY lane, retry_at, not_before LIMIT $4 FOR UPDATE SKIP LOCKED) \
+             UPDATE outbox SET state = 'leased', lease_owner = $5, lease_until = $6, fence = outbox.fence + 1, \
+                attempts = outbox.attempts + 1 \
+             FROM due WHERE outbox.id = due.id RETURNING outbox.*, due.was = 'leased' AS lease_ran_out",
+        )
+        .bind::<Array<Integer>, _>(request.lanes)
+        .bind::<BigInt, _>(request.clinical_now)
+        .bind::<BigInt, _>(request.machine_now)
+        .bind::<BigInt, _>(request.limit)
+        .bind::<Text, _>(request.owner)
+        .bind::<BigInt, _>(request.lease_until)
+        .load::<ClaimedOutboxRow>(c)?,
+    };
+    rows.sort_by_key(|claimed| {
+        (
+            claimed.message.lane,
+            claimed.message.retry_at,
+            claimed.message.not_before,
+        )
+    });
+    Ok(rows)
+}
+
+/// A row that was claimed.
+#[derive(Debug, QueryableByName)]
+pub(crate) struct ClaimedOutboxRow {
+    #[diesel(embed)]
+    pub message: OutboxRow,
+    /// Somebody else held it and went silent.
+    #[diesel(sql_type = Bool)]
+    pub lease_ran_out: bool,
+}
+
+impl ClaimedOutboxRow {
+    /// What SQLite's own update made of a row that was read before it.
+    fn after_update(mut message: OutboxRow) -> Self {
+        let lease_ran_out = message.state == "leased";
+        message.fence += 1;
+        message.attempts += 1;
+        Self {
+            message,
+            lease_ran_out,
+        }
+    }
+}
+
+/// What becomes of a claimed row.
+#[derive(Debug, Clone)]
+pub(crate) struct Finish {
+    pub id: String,
+    pub fence: i64,
+    pub state: &'static str,
+    pub retry_at: i64,
+    pub class: Option<String>,
+    pub code: Option<i32>,
+    /// Once true, stays true.
+    pub ambiguous: bool,
+    pub finished_at: Option<i64>,
+    pub why: Option<String>,
+}
+
+#[derive(QueryableByName)]
+struct IdOnly {
+    #[diesel(sql_type = Text)]
+    id: String,
+}
+
+/// Records results, each only under the fence it was claimed with. Gives the ids that were recorded.
+pub(crate) fn finish(connection: &mut AnyConnection, results: &[Finish]) -> QueryResult<Vec<String>> {
+    if results.is_empty() {
+        return Ok(Vec::new());
+    }
+    match connection {
+        AnyConnection::Sqlite(c) => {
+            let mut recorded = Vec::with_capacity(results.len());
+            for result in results {
+                let held = outbox::table
+                    .find(&result.id)
+                    .filter(outbox::fence.eq(result.fence).and(outbox::state.eq("leased")));
+                let changed = diesel::update(held)
+                    .set((
+                        outbox::state.eq(result.state),
+                        outbox::retry_at.eq(result.retry_at),
+                        outbox::last_class.eq(&result.class),
+                        outbox::last_code.eq(result.code),
+                        outbox::ambiguous.eq(outbox::ambiguous.or(result.ambiguous.into_sql::<Bool>())),
+                        outbox::finished_at.eq(result.finished_at),
+                        outbox::why.eq(&result.why),
+                        outbox::lease_owner.eq(None::<String>),
+                        outbox::lease_until.eq(None::<i64>),
+                    ))
+                    .execute(c)?;
+                if changed == 1 {
+                    recorded.push(result.id.clone());
+                }
+            }
+            Ok(recorded)
+        }
+        AnyConnection::Postgres(c) => {
+            let column = |of: fn(&Finish) -> i64| results.iter().map(of).collect::<Vec<_>>();
+            let recorded: Vec<IdOnly> = diesel::sql_query(
+                "UPDATE outbox SET state = r.state, retry_at = r.retry_at, last_class = r.class, last_code = r.code, \
+                    ambiguous = outbox.ambiguous OR r.ambiguous, finished_at = r.finished_at, why = r.why, \
+                    lease_owner = NULL, lease_until = NULL \
+                 FROM unnest($1, $2, $3, $4, $5, $6, $7, $8, $9) \
+                    AS r (id, fence, state, retry_at, class, code, ambiguous, finished_at, why) \
+                 WHERE outbox.id = r.id AND outbox.fence = r.fence AND outbox.state = 'leased' RETURNING outbox.id",
+            )
+            .bind::<Array<Text>, _>(results.iter().map(|r| r.id.as_str()).collect::<Vec<_>>())
+            .bind::<Array<BigInt>, _>(column(|r| r.fence))
+            .bind::<Array<Text>, _>(results.iter().map(|r| r.state).collect::<Vec<_>>())
+            .bind::<Array<BigInt>, _>(column(|r| r.retry_at))
+            .bind::<Array<Nullable<Text>>, _>(results.iter().map(|r| r.class.as_deref()).collect::<Vec<_>>())
+            .bind::<Array<Nullable<Integer>>, _>(results.iter().map(|r| r.code).collect::<Vec<_>>())
+            .bind::<Array<Bool>, _>(results.iter().map(|r| r.ambiguous).collect::<Vec<_>>())
+            .bind::<Array<Nullable<BigInt>>, _>(results.iter().map(|r| r.finished_at).collect::<Vec<_>>())
+            .bind::<Array<Nullable<Text>>, _>(results.iter().map(|r| r.why.as_deref()).collect::<Vec<_>>())
+            .load(c)?;
+            Ok(recorded.into_iter().map(|row| row.id).collect())
+        }
+    }
+}
+
+/// Moves messages to the table of finished ones, without the mail itself.
+pub(crate) fn archive_outbox(connection: &mut AnyConnection, ids: &[String]) -> QueryResult<()> {
+    if ids.is_empty() {
+        return Ok(());
+    }
+    let rows = outbox::table.filter(outbox::id.eq_any(ids));
+    let moving = rows
+        .insert_into(outbox_done::table)
+        .into_columns(outbox_done::all_columns);
+    match connection {
+        AnyConnection::Sqlite(c) => moving.execute(c)?,
+        AnyConnection::Postgres(c) => moving.execute(c)?,
+    };
+    diesel::update(outbox_done::table.filter(outbox_done::id.eq_any(ids)))
+        .set(outbox_done::rendered_sealed.eq(None::<Vec<u8>>))
+        .execute(connection)?;
+    diesel::delete(outbox::table.filter(outbox::id.eq_any(ids))).execute(connection)?;
+    Ok(())
+}
+
+/// Folds SQLite's WAL into the file and refreshes what the planner knows. Outside a transaction.
+pub(crate) fn tidy(connection: &mut AnyConnection) -> QueryResult<()> {
+    match connection {
+        AnyConnection::Sqlite(c) => c.batch_execute("PRAGMA wal_checkpoint(PASSIVE); PRAGMA optimize"),
+        // Autovacuum does it.
+        AnyConnection::Postgres(_) => Ok(()),
+    }
+}
+
+/// Lists all columns in one form for both engines.
+#[cfg(feature = "raw-sql")]
+pub(crate) fn columns_query(engine: crate::engine::Engine) -> &'static str {
+    match engine {
+        crate::engine::Engine::Sqlite => {
+            "SELECT m.name || '.' || c.name || ' ' || c.type || CASE WHEN c.\"notnull\" = 1 THEN '' ELSE ' NULL' END \
+                AS value \
+             FROM sqlite_master m JOIN pragma_table_info(m.name) c \
+             WHERE m.type = 'table' AND m.name NOT LIKE '\\_\\_%' ESCAPE '\\' AND m.name NOT LIKE 'sqlite%' \
+             ORDER BY m.name, c.cid"
+        }
+        crate::engine::Engine::Postgres => {
+            "SELECT table_name || '.' || column_name || ' ' || \
+                CASE data_type WHEN 'text' THEN 'TEXT' WHEN 'bytea' THEN 'BLOB' WHEN 'bigint' THEN 'INTEGER' \
+                    WHEN 'integer' THEN 'INTEGER' WHEN 'boolean' THEN 'INTEGER' ELSE data_type END \
+                || CASE is_nullable WHEN 'NO' THEN '' ELSE ' NULL' END AS value \
+             FROM information_schema.columns WHERE table_schema = 'public' AND table_name NOT LIKE '\\_\\_%' \
+             ORDER BY table_name COLLATE \"C\", ordinal_position"
+        }
+    }
+}

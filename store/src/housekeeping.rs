@@ -1,0 +1,73 @@
+//! Keeping the hot tables small. Nothing that anybody may still ask for is deleted: finished messages move to a table of the
+//! same form (without the mail itself), and only keys and tokens that are of no use any more go.
+
+use bedside_protocol::time::Instant;
+use chrono::Duration;
+use diesel::prelude::*;
+
+use crate::clock::to_ms;
+use crate::dialect;
+use crate::error::StoreError;
+use crate::schema::{idempotency, outbox, refresh_tokens};
+use crate::scope::Scope;
+use crate::store::Store;
+
+/// How long the answer to a request is kept for its repetition. A phone gives up long before.
+const ANSWERS_KEPT_FOR: Duration = Duration::days(7);
+
+/// Rows moved in one transaction, so that nobody waits long for the writer.
+const AT_ONCE: i64 = 500;
+
+/// What housekeeping moved or removed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Moved {
+    /// Finished messages that left the outbox.
+    pub messages: usize,
+    /// Answers to requests that nobody repeats any more.
+    pub answers: usize,
+    /// Refresh tokens that expired.
+    pub tokens: usize,
+}
+
+impl Store {
+    /// Moves messages that were finished before `before` (clinical clock) out of the outbox; removes old answers to
+    /// requests and expired tokens. In small transactions; may be stopped and run again at any time.
+    pub async fn move_finished(&self, before: Instant) -> Result<Moved, StoreError> {
+        let mut moved = Moved::default();
+        loop {
+            let some = self.move_some(before).await?;
+            moved.messages += some;
+            if some == 0 {
+                break;
+            }
+        }
+        let (answers, tokens) = self
+            .write_job(Scope::system(), |tx| {
+                let old = to_ms(tx.machine_now - ANSWERS_KEPT_FOR);
+                let answers = diesel::delete(idempotency::table.filter(idempotency::created_at.lt(old)))
+                    .execute(tx.connection)?;
+                // A used token is kept until it expires: its return is what shows that it was stolen.
+                let expired =
+                    refresh_tokens::table.filter(refresh_tokens::expires_at.lt(to_ms(tx.machine_now)));
+                Ok((answers, diesel::delete(expired).execute(tx.connection)?))
+            })
+            .await?;
+        moved.answers = answers;
+        moved.tokens = tokens;
+        Ok(moved)
+    }
+
+    async fn move_some(&self, before: Instant) -> Result<usize, StoreError> {
+        let moved = self.write_job(Scope::system(), move |tx| {
+            let ids: Vec<String> = outbox::table
+                .filter(outbox::finished_at.lt(to_ms(before)))
+                .order(outbox::finished_at)
+                .limit(AT_ONCE)
+                .select(outbox::id)
+                .load(tx.connection)?;
+            dialect::archive_outbox(tx.connection, &ids)?;
+            Ok(ids.len())
+        });
+        Ok(moved.await?)
+    }
+}

@@ -1,0 +1,60 @@
+//! Durable state on SQLite or PostgreSQL, and the only crate that knows Diesel.
+//!
+//! What it guarantees: a decision of a rule is saved whole or not at all, with its messages and its audit facts, under a
+//! guard on the subject's version; a row of another clinic does not exist; what could name a person is sealed; nothing
+//! slow and nothing random from outside happens inside a transaction, and a rule may be run again on a conflict.
+//!
+//! [`Store::decide_session`] is the heart; `dialect` the only module that asks which engine it is.
+
+mod accounts;
+mod audit;
+mod clinics;
+mod clock;
+mod dialect;
+mod engine;
+mod error;
+mod housekeeping;
+mod keys;
+mod links;
+mod locks;
+mod migrate;
+mod on_call;
+mod outbox;
+mod patients;
+mod pool;
+mod records;
+mod rows;
+mod schema;
+mod scope;
+mod seal;
+mod sessions;
+mod store;
+mod timeline;
+mod tokens;
+mod transaction;
+mod watch;
+mod write;
+
+#[cfg(feature = "raw-sql")]
+pub mod raw;
+
+pub use accounts::{Account, AccountKind, CreateAccountError, NewAccount, SetActiveError};
+pub use audit::{AuditFault, AuditReport};
+pub use clinics::{CreateClinicError, NewClinic};
+pub use clock::{Clocks, SystemClocks, whole_ms};
+pub use engine::{Engine, OpenError, SQLITE_AT_LEAST};
+pub use error::{DatabaseError, ReadError, StoreError};
+pub use housekeeping::Moved;
+pub use keys::{CryptoFailure, Keys};
+pub use links::{LinkUse, StoredLink};
+pub use locks::Lock;
+pub use on_call::{OnCallEntry, SetOnCallError};
+pub use outbox::{Claimed, ClaimedRow, Completion, CompletionResult, OutboxRow, Recorded};
+pub use patients::NewPatient;
+pub use scope::Scope;
+pub use sessions::OpenCase;
+pub use store::{ProtocolError, Store, StoreSettings};
+pub use timeline::{TimelineEntry, TimelineEvent};
+pub use tokens::{NewRefresh, Rotation};
+pub use watch::{CycleStart, CycleStats, Heartbeat};
+pub use write::{DecideError, Done, Once};

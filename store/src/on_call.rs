@@ -1,0 +1,106 @@
+//! A clinic's on-call list: whom a ladder tells. It never lacks a nurse or a fallback.
+
+use bedside_protocol::duty::Lane;
+use bedside_protocol::id::{ClinicId, PersonId};
+use bedside_protocol::people::{OnCallPerson, OnCallPlace};
+use bedside_protocol::record::Fact;
+use diesel::prelude::*;
+use serde_json::json;
+
+use crate::accounts::visible;
+use crate::audit::{self, Chain};
+use crate::dialect;
+use crate::error::{Abort, Failure, Stop, StoreError};
+use crate::records::load;
+use crate::rows::OnCallRow;
+use crate::schema::on_call;
+use crate::scope::Scope;
+use crate::store::Store;
+use crate::transaction::Tx;
+use crate::watch;
+
+/// A place on the on-call list to be set.
+pub type OnCallEntry = (OnCallPlace, PersonId);
+
+/// Why an on-call list was not set.
+#[derive(Debug, thiserror::Error)]
+pub enum SetOnCallError {
+    /// Nobody at the one place that must not be empty.
+    #[error("the on-call list needs somebody as fallback")]
+    NoFallback,
+    /// Somebody on it is not an active member of this clinic's staff.
+    #[error("{0} is not an active member of this clinic's staff")]
+    NotStaff(PersonId),
+    /// The store failed.
+    #[error("the on-call list could not be kept")]
+    Store(#[from] StoreError),
+}
+
+/// Holds back until this transaction ends whoever else changes the clinic's list or who is active on it.
+pub(crate) fn lock(tx: &mut Tx<'_>, clinic: ClinicId) -> Result<(), Stop> {
+    Ok(dialect::lock_named(tx.connection, &format!("on call {clinic}"))?)
+}
+
+/// Whether the list would be left without an active fallback if this person were not there.
+pub(crate) fn is_only_fallback(tx: &mut Tx<'_>, clinic: ClinicId, person: PersonId) -> Result<bool, Stop> {
+    let mut fallbacks = load::on_call_of(tx, clinic)?;
+    fallbacks.retain(|it| it.place == OnCallPlace::Fallback);
+    Ok(!fallbacks.is_empty() && fallbacks.iter().all(|it| it.person == person))
+}
+
+impl Store {
+    /// Sets a clinic's whole on-call list, in the order given. Refused without a fallback. One without a nurse
+    /// is taken: an empty rung passes its turn on, and no dose opens. What the care
+    /// team owes is looked at again at once.
+    pub async fn set_on_call(
+        &self,
+        scope: Scope,
+        clinic: ClinicId,
+        list: Vec<OnCallEntry>,
+    ) -> Result<(), SetOnCallError> {
+        if !list.iter().any(|(place, _)| *place == OnCallPlace::Fallback) {
+            return Err(SetOnCallError::NoFallback);
+        }
+        let set = self.write_job(scope, move |tx| {
+            let clinic_id = clinic.to_string();
+            // Before anybody is looked at: an account that is being closed meanwhile is no fallback.
+            lock(tx, clinic)?;
+            for (_, person) in &list {
+                let row = visible(tx, *person)?;
+                if !row.is_some_and(|row| row.active && row.kind == "staff" && row.clinic_id == clinic_id) {
+                    return Err(Abort::No(SetOnCallError::NotStaff(*person)));
+                }
+            }
+            diesel::delete(on_call::table.filter(on_call::clinic_id.eq(&clinic_id)))
+                .execute(tx.connection)?;
+            let mut rows = Vec::with_capacity(list.len());
+            for (place, person) in &list {
+                let taken = rows
+                    .iter()
+                    .filter(|row: &&OnCallRow| row.place == place.name())
+                    .count();
+                rows.push(OnCallRow {
+                    clinic_id: clinic_id.clone(),
+                    place: place.name().to_owned(),
+                    position: i32::try_from(taken).unwrap_or(i32::MAX),
+                    account_id: person.to_string(),
+                });
+            }
+            dialect::insert_on_call(tx.connection, &rows)?;
+            let fact = Fact::new("on_call.set", json!({ "list": list }));
+            audit::append(tx, &Chain::Clinic(clinic), None, &[fact])?;
+            watch::wake_clinic(tx, clinic, Lane::Escalation)?;
+            Ok(())
+        });
+        set.await.map_err(|failure| match failure {
+            Failure::No(error) => error,
+            Failure::Store(error) => error.into(),
+        })
+    }
+
+    /// A clinic's on-call list, by place and then in its order.
+    pub async fn list_on_call(&self, clinic: ClinicId) -> Result<Vec<OnCallPerson>, StoreError> {
+        self.read_job(Scope::system(), move |tx| load::on_call_of(tx, clinic))
+            .await
+    }
+}

@@ -1,0 +1,340 @@
+//! Loading a record whole, in a bounded number of statements whatever its size.
+
+use bedside_protocol::case::{Case, Level};
+use bedside_protocol::duty::Duty;
+use bedside_protocol::id::{ClinicId, PersonId, SessionId};
+use bedside_protocol::order::Order;
+use bedside_protocol::people::{Clinic, OnCallPerson, OnCallPlace, Patient};
+use bedside_protocol::record::{PatientRecord, SessionRecord, Surroundings};
+use bedside_protocol::session::Session;
+use bedside_protocol::time::{Instant, Zone};
+use bedside_protocol::watch::Watch;
+use diesel::prelude::*;
+use serde::de::DeserializeOwned;
+
+use crate::accounts;
+use crate::clock::from_ms;
+use crate::dialect;
+use crate::error::{DatabaseError, Stop};
+use crate::rows::{CaseRow, ClinicRow, DutyRow, OrderRow, PatientRow, SessionRow};
+use crate::schema::{
+    accounts as accounts_table, answers, cases, check_ins, clinics, duties, on_call, orders, patients,
+    readings, sessions, sitters,
+};
+use crate::seal::{self, Place};
+use crate::store::Shared;
+use crate::transaction::Tx;
+use crate::watch;
+
+/// A session as it stands.
+pub(crate) fn session(tx: &mut Tx<'_>, id: SessionId) -> Result<Option<SessionRecord>, Stop> {
+    let row = sessions::table
+        .find(id.to_string())
+        .select(SessionRow::as_select())
+        .first(tx.connection)
+        .optional()?;
+    row.map_or(Ok(None), |row| session_of(tx, &row))
+}
+
+/// A session that is about to change: other writers wait, and the clock is read after our own wait.
+pub(crate) fn session_to_change(tx: &mut Tx<'_>, id: SessionId) -> Result<Option<SessionRecord>, Stop> {
+    let row = dialect::lock_session(tx.connection, &id.to_string())?;
+    tx.read_clocks();
+    row.map_or(Ok(None), |row| session_of(tx, &row))
+}
+
+fn session_of(tx: &mut Tx<'_>, row: &SessionRow) -> Result<Option<SessionRecord>, Stop> {
+    let session = session_value(tx.shared, row)?;
+    if !tx.scope.sees_session(session.clinic, session.patient, session.id) {
+        return Ok(None);
+    }
+    let patient_row = patients::table
+        .find(&row.patient_id)
+        .select(PatientRow::as_select())
+        .first(tx.connection)
+        .optional()?
+        .ok_or_else(|| DatabaseError::Corrupt {
+            table: "patients",
+            row: row.patient_id.clone(),
+        })?;
+    let patient = patient_value(tx.shared, &patient_row)?;
+    let order = order_in_force(tx, &row.patient_id)?;
+
+    macro_rules! documents {
+        ($table:ident) => {{
+            let rows: Vec<(String, Vec<u8>)> = $table::table
+                .filter($table::session_id.eq(&row.id))
+                .order($table::position)
+                .select(($table::id, $table::doc_sealed))
+                .load(tx.connection)?;
+            open_all(tx.shared, stringify!($table), &rows)?
+        }};
+    }
+    Ok(Some(SessionRecord {
+        sitters: documents!(sitters),
+        answers: documents!(answers),
+        check_ins: documents!(check_ins),
+        readings: documents!(readings),
+        watch: watch_of(tx, &row.id)?,
+        around: surroundings(
+            tx,
+            session.clinic,
+            &row.protocol_version,
+            &row.patient_id,
+            &row.id,
+        )?,
+        session,
+        patient,
+        order,
+    }))
+}
+
+/// A patient as they stand.
+pub(crate) fn patient(tx: &mut Tx<'_>, id: PersonId) -> Result<Option<PatientRecord>, Stop> {
+    let row = patients::table
+        .find(id.to_string())
+        .select(PatientRow::as_select())
+        .first(tx.connection)
+        .optional()?;
+    row.map_or(Ok(None), |row| patient_of(tx, &row))
+}
+
+/// A patient who is about to change: other writers wait, and the clock is read after our own wait.
+pub(crate) fn patient_to_change(tx: &mut Tx<'_>, id: PersonId) -> Result<Option<PatientRecord>, Stop> {
+    let row = dialect::lock_patient(tx.connection, &id.to_string())?;
+    tx.read_clocks();
+    row.map_or(Ok(None), |row| patient_of(tx, &row))
+}
+
+fn patient_of(tx: &mut Tx<'_>, row: &PatientRow) -> Result<Option<PatientRecord>, Stop> {
+    let patient = patient_value(tx.shared, row)?;
+    if !tx.scope.sees_patient(patient.clinic, patient.id) {
+        return Ok(None);
+    }
+    let version = Shared::protocol_in_force(tx.connection)?;
+    Ok(Some(PatientRecord {
+        order: order_in_force(tx, &row.id)?,
+        sessions: sessions_of(tx, &row.id)?,
+        watch: watch_of(tx, &row.id)?,
+        around: surroundings(tx, patient.clinic, &version, &row.id, &row.id)?,
+        patient,
+    }))
+}
+
+/// A patient's sessions, by ordinal.
+pub(crate) fn sessions_of(tx: &mut Tx<'_>, patient: &str) -> Result<Vec<Session>, Stop> {
+    let rows: Vec<SessionRow> = sessions::table
+        .filter(sessions::patient_id.eq(patient))
+        .order(sessions::ordinal)
+        .select(SessionRow::as_select())
+        .load(tx.connection)?;
+    rows.iter().map(|row| session_value(tx.shared, row)).collect()
+}
+
+/// The row's version is the truth; the document's copy is as old as the last change of the session itself.
+fn session_value(shared: &Shared, row: &SessionRow) -> Result<Session, Stop> {
+    let place = Place {
+        table: "sessions",
+        column: "doc_sealed",
+        row: &row.id,
+    };
+    let mut session: Session = seal::open_json(&shared.keys, place, &row.doc_sealed)?;
+    session.version = row.version.unsigned_abs();
+    Ok(session)
+}
+
+pub(crate) fn patient_value(shared: &Shared, row: &PatientRow) -> Result<Patient, Stop> {
+    let place = Place {
+        table: "patients",
+        column: "profile_sealed",
+        row: &row.id,
+    };
+    let mut patient: Patient = seal::open_json(&shared.keys, place, &row.profile_sealed)?;
+    patient.version = row.version.unsigned_abs();
+    Ok(patient)
+}
+
+/// A patient's newest order.
+pub(crate) fn order_in_force(tx: &mut Tx<'_>, patient: &str) -> Result<Option<Order>, Stop> {
+    let row: Option<OrderRow> = orders::table
+        .filter(orders::patient_id.eq(patient))
+        .order(orders::order_version.desc())
+        .select(OrderRow::as_select())
+        .first(tx.connection)
+        .optional()?;
+    row.map(|row| {
+        let place = Place {
+            table: "orders",
+            column: "doc_sealed",
+            row: &row.id,
+        };
+        Ok(seal::open_json(&tx.shared.keys, place, &row.doc_sealed)?)
+    })
+    .transpose()
+}
+
+fn open_all<T: DeserializeOwned>(
+    shared: &Shared,
+    table: &'static str,
+    rows: &[(String, Vec<u8>)],
+) -> Result<Vec<T>, Stop> {
+    rows.iter()
+        .map(|(id, sealed)| {
+            let place = Place {
+                table,
+                column: "doc_sealed",
+                row: id,
+            };
+            Ok(seal::open_json(&shared.keys, place, sealed)?)
+        })
+        .collect()
+}
+
+/// A subject's duties and cases.
+fn watch_of(tx: &mut Tx<'_>, subject: &str) -> Result<Watch, Stop> {
+    let rows: Vec<DutyRow> = duties::table
+        .filter(duties::subject_id.eq(subject))
+        .order(duties::position)
+        .select(DutyRow::as_select())
+        .load(tx.connection)?;
+    let duties = rows.iter().map(duty_value).collect::<Result<_, _>>()?;
+    let rows: Vec<CaseRow> = cases::table
+        .filter(cases::subject_id.eq(subject))
+        .order(cases::position)
+        .select(CaseRow::as_select())
+        .load(tx.connection)?;
+    let cases = rows
+        .iter()
+        .map(|row| case_value(tx.shared, row))
+        .collect::<Result<_, _>>()?;
+    Ok(Watch { duties, cases })
+}
+
+fn duty_value(row: &DutyRow) -> Result<Duty, Stop> {
+    let corrupt = |_| DatabaseError::Corrupt {
+        table: "duties",
+        row: row.id.clone(),
+    };
+    let mut duty: Duty = serde_json::from_str(&row.doc).map_err(corrupt)?;
+    duty.wake_at = row.wake_at.map(from_ms);
+    Ok(duty)
+}
+
+pub(crate) fn case_value(shared: &Shared, row: &CaseRow) -> Result<Case, Stop> {
+    let place = Place {
+        table: "cases",
+        column: "doc_sealed",
+        row: &row.id,
+    };
+    Ok(seal::open_json(&shared.keys, place, &row.doc_sealed)?)
+}
+
+/// A clinic.
+pub(crate) fn clinic(tx: &mut Tx<'_>, id: ClinicId) -> Result<Option<Clinic>, Stop> {
+    let row: Option<ClinicRow> = clinics::table
+        .find(id.to_string())
+        .select(ClinicRow::as_select())
+        .first(tx.connection)
+        .optional()?;
+    row.map(|row| clinic_value(&row)).transpose()
+}
+
+pub(crate) fn clinic_value(row: &ClinicRow) -> Result<Clinic, Stop> {
+    let corrupt = || DatabaseError::Corrupt {
+        table: "clinics",
+        row: row.id.clone(),
+    };
+    Ok(Clinic {
+        id: row.id.parse().map_err(|_| corrupt())?,
+        slug: row.slug.clone(),
+        name: row.name.clone(),
+        zone: Zone::named(&row.zone).map_err(|_| corrupt())?,
+        phone: row.phone.clone(),
+    })
+}
+
+/// The on-call list, by place and then in its own order. Somebody whose account was closed is not on it.
+pub(crate) fn on_call_of(tx: &mut Tx<'_>, clinic: ClinicId) -> Result<Vec<OnCallPerson>, Stop> {
+    let rows: Vec<(String, String, Vec<u8>, Vec<u8>)> = on_call::table
+        .inner_join(accounts_table::table.on(accounts_table::id.eq(on_call::account_id)))
+        .filter(
+            on_call::clinic_id
+                .eq(clinic.to_string())
+                .and(accounts_table::active.eq(true)),
+        )
+        .order(on_call::position)
+        .select((
+            on_call::place,
+            accounts_table::id,
+            accounts_table::email_sealed,
+            accounts_table::profile_sealed,
+        ))
+        .load(tx.connection)?;
+    let mut people = rows
+        .into_iter()
+        .map(|(place, id, email, profile)| {
+            let corrupt = || DatabaseError::Corrupt {
+                table: "on_call",
+                row: id.clone(),
+            };
+            Ok(OnCallPerson {
+                place: named::<OnCallPlace>(&place).ok_or_else(corrupt)?,
+                person: id.parse().map_err(|_| corrupt())?,
+                name: accounts::open_profile(tx.shared, &id, &profile)?.name,
+                email: accounts::open_email(tx.shared, &id, &email)?,
+            })
+        })
+        .collect::<Result<Vec<_>, Stop>>()?;
+    people.sort_by_key(|person| person.place);
+    Ok(people)
+}
+
+/// The value of an enum by its name in documents.
+pub(crate) fn named<T: DeserializeOwned>(name: &str) -> Option<T> {
+    serde_json::from_value(serde_json::Value::String(name.to_owned())).ok()
+}
+
+/// What a record knows besides its own subject.
+fn surroundings(
+    tx: &mut Tx<'_>,
+    clinic_id: ClinicId,
+    protocol_version: &str,
+    patient: &str,
+    subject: &str,
+) -> Result<Surroundings, Stop> {
+    let clinic = clinic(tx, clinic_id)?.ok_or_else(|| DatabaseError::Corrupt {
+        table: "clinics",
+        row: clinic_id.to_string(),
+    })?;
+    let protocol = tx.shared.protocol(tx.connection, protocol_version)?;
+    let on_call = on_call_of(tx, clinic_id)?;
+    let watch_health = watch::health(tx)?;
+    let doses: Vec<Option<i64>> = sessions::table
+        .filter(sessions::patient_id.eq(patient))
+        .filter(sessions::dosed_at.is_not_null().and(sessions::id.ne(subject)))
+        .order(sessions::dosed_at)
+        .select(sessions::dosed_at)
+        .load(tx.connection)?;
+    let other_doses: Vec<Instant> = doses.into_iter().flatten().map(from_ms).collect();
+    let of_patient = sessions::table
+        .filter(sessions::patient_id.eq(patient))
+        .select(sessions::id);
+    let levels: Vec<String> = cases::table
+        .filter(cases::state.ne("resolved").and(cases::subject_id.ne(subject)))
+        .filter(
+            cases::subject_id
+                .eq(patient)
+                .or(cases::subject_id.eq_any(of_patient)),
+        )
+        .select(cases::level)
+        .load(tx.connection)?;
+    let other_open_cases: Vec<Level> = levels.iter().filter_map(|level| named(level)).collect();
+    Ok(Surroundings {
+        clinic,
+        protocol,
+        on_call,
+        watch_health,
+        other_doses,
+        other_open_cases,
+    })
+}

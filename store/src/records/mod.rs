@@ -1,0 +1,6 @@
+//! Rows to records and back: loaded whole, saved by what differs.
+
+mod changes;
+pub(crate) mod load;
+pub(crate) mod save;
+mod save_watch;

@@ -1,0 +1,343 @@
+//! The store: opening it, and what every operation has at hand.
+
+use std::collections::HashMap;
+use std::convert::Infallible;
+use std::sync::{Arc, PoisonError, RwLock};
+
+use bedside_protocol::document::{DocumentFault, ProtocolDocument};
+use diesel::prelude::*;
+
+use crate::clock::{Clocks, to_ms};
+use crate::dialect::{self, Work};
+use crate::engine::{AnyConnection, Engine, OpenError, Role, Target};
+use crate::error::{Abort, DatabaseError, Failure, Stop, StoreError};
+use crate::keys::Keys;
+use crate::migrate;
+use crate::pool::Pool;
+use crate::schema::{key_check, protocol_documents};
+use crate::scope::Scope;
+use crate::seal::{self, Place};
+use crate::transaction::{Tx, one_try, transact};
+
+/// Where the data is and how many threads work on it.
+#[derive(Debug, Clone)]
+pub struct StoreSettings {
+    /// `sqlite:PATH` or `postgres://…`.
+    pub url: String,
+    /// Threads that read, on SQLite.
+    pub readers: usize,
+    /// Threads that write (and on PostgreSQL read). SQLite has one writer whatever is said here.
+    pub writers: usize,
+    /// How many jobs may wait in each queue before callers hear "busy".
+    pub queue: usize,
+    /// The part after the `@` in the Message-ID of every mail.
+    pub mail_domain: String,
+}
+
+impl StoreSettings {
+    /// The usual numbers: 4 readers and 8 PostgreSQL connections, 256 jobs waiting (a quarter of a second of work).
+    pub fn new(url: impl Into<String>) -> Self {
+        Self {
+            url: url.into(),
+            readers: 4,
+            writers: 8,
+            queue: 256,
+            mail_domain: "bedside.invalid".to_owned(),
+        }
+    }
+}
+
+/// Durable state. Cheap to clone; its threads end with the last clone.
+#[derive(Clone)]
+pub struct Store {
+    shared: Arc<Shared>,
+    engine: Engine,
+    writers: Arc<Pool>,
+    readers: Arc<Pool>,
+}
+
+impl std::fmt::Debug for Store {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Store")
+            .field("engine", &self.engine)
+            .finish_non_exhaustive()
+    }
+}
+
+/// What every job needs besides its connection.
+pub(crate) struct Shared {
+    pub keys: Keys,
+    pub clocks: Arc<dyn Clocks>,
+    pub mail_domain: String,
+    protocols: RwLock<HashMap<String, Arc<ProtocolDocument>>>,
+}
+
+/// Why a protocol document was not taken.
+#[derive(Debug, thiserror::Error)]
+pub enum ProtocolError {
+    /// It is not a valid document.
+    #[error(transparent)]
+    Invalid(#[from] DocumentFault),
+    /// Sessions are pinned to another text under the same version.
+    #[error(
+        "protocol document {version}: another text has this version already; give the new one a version of its own"
+    )]
+    VersionTaken {
+        /// The version.
+        version: String,
+    },
+    /// The store failed.
+    #[error("the protocol document could not be kept")]
+    Store(#[from] StoreError),
+}
+
+impl Store {
+    /// Opens the database. Does not migrate it; one that is older or newer than the program is refused.
+    pub async fn open(
+        settings: StoreSettings,
+        clocks: Arc<dyn Clocks>,
+        keys: Keys,
+    ) -> Result<Self, OpenError> {
+        blocking(move || Self::open_blocking(&settings, clocks, keys)).await
+    }
+
+    fn open_blocking(
+        settings: &StoreSettings,
+        clocks: Arc<dyn Clocks>,
+        keys: Keys,
+    ) -> Result<Self, OpenError> {
+        let target = Target::parse(&settings.url)?;
+        let engine = target.engine();
+        let mut connection = target.connect_first(Role::Writer)?;
+        migrate::check(&mut connection, engine)?;
+        check_key(&mut connection, &keys)?;
+        let shared = Shared {
+            keys,
+            clocks,
+            mail_domain: settings.mail_domain.clone(),
+            protocols: RwLock::new(HashMap::new()),
+        };
+        let start = |role, threads, first| {
+            Pool::start(&target, role, threads, settings.queue, first)
+                .map(Arc::new)
+                .map_err(OpenError::Threads)
+        };
+        let (writers, readers) = match engine {
+            Engine::Sqlite => (
+                start(Role::Writer, 1, Some(connection))?,
+                start(Role::Reader, settings.readers, None)?,
+            ),
+            Engine::Postgres => {
+                let all = start(Role::Writer, settings.writers, Some(connection))?;
+                (Arc::clone(&all), all)
+            }
+        };
+        Ok(Self {
+            shared: Arc::new(shared),
+            engine,
+            writers,
+            readers,
+        })
+    }
+
+    /// Brings the database up to this program, under a lock: two processes that start together are safe. Gives the names of
+    /// the migrations that were applied.
+    pub async fn migrate(settings: &StoreSettings) -> Result<Vec<String>, OpenError> {
+        let url = settings.url.clone();
+        blocking(move || migrate::run(&Target::parse(&url)?)).await
+    }
+
+    /// The engine behind it.
+    pub fn engine(&self) -> Engine {
+        self.engine
+    }
+
+    /// The clocks it was opened with.
+    pub fn clocks(&self) -> &dyn Clocks {
+        self.shared.clocks.as_ref()
+    }
+
+    /// The keys it was opened with.
+    pub fn keys(&self) -> &Keys {
+        &self.shared.keys
+    }
+
+    /// Takes a protocol document into the database; the newest is in force for what is planned from now on. One that is
+    /// there already is left as it is.
+    pub async fn ensure_protocol(&self, text: &str) -> Result<Arc<ProtocolDocument>, ProtocolError> {
+        let document = ProtocolDocument::parse(text)?;
+        let (version, body) = (document.version.clone(), text.to_owned());
+        let kept = self
+            .write_job(Scope::system(), move |tx| {
+                let stored = protocol_documents::table
+                    .find(&version)
+                    .select(protocol_documents::body)
+                    .first::<String>(tx.connection)
+                    .optional()?;
+                if let Some(stored) = stored {
+                    return if stored == body {
+                        Ok(())
+                    } else {
+                        Err(Abort::No(()))
+                    };
+                }
+                let sha256 = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, body.as_bytes());
+                diesel::insert_into(protocol_documents::table)
+                    .values((
+                        protocol_documents::version.eq(&version),
+                        protocol_documents::body.eq(&body),
+                        protocol_documents::sha256.eq(sha256.as_ref()),
+                        protocol_documents::created_at.eq(to_ms(tx.machine_now)),
+                    ))
+                    .execute(tx.connection)?;
+                Ok(())
+            })
+            .await;
+        match kept {
+            Ok(()) => Ok(Arc::new(document)),
+            Err(Failure::No(())) => Err(ProtocolError::VersionTaken {
+                version: document.version,
+            }),
+            Err(Failure::Store(error)) => Err(error.into()),
+        }
+    }
+
+    /// One write transaction, tried again on a conflict; `body` may run several times.
+    pub(crate) async fn write_job<T, R, F>(&self, scope: Scope, mut body: F) -> Result<T, Failure<R>>
+    where
+        T: Send + 'static,
+        R: Send + 'static,
+        F: FnMut(&mut Tx<'_>) -> Result<T, Abort<R>> + Send + 'static,
+    {
+        let shared = Arc::clone(&self.shared);
+        let outcome = self
+            .writers
+            .run(move |line| transact(line, &shared, &scope, &mut body))
+            .await;
+        Ok(outcome.map_err(Failure::Store)??)
+    }
+
+    /// One read transaction: a consistent picture.
+    pub(crate) async fn read_job<T, F>(&self, scope: Scope, body: F) -> Result<T, StoreError>
+    where
+        T: Send + 'static,
+        F: FnOnce(&mut Tx<'_>) -> Result<T, Stop> + Send + 'static,
+    {
+        let shared = Arc::clone(&self.shared);
+        let outcome = self
+            .readers
+            .run(move |line| one_try::<T, Infallible>(line, &shared, &scope, Work::Read, |tx| Ok(body(tx)?)))
+            .await?;
+        outcome.map_err(|abort| Failure::from(abort).into())
+    }
+
+    /// Lets the database tidy up after itself; for the quiet hours.
+    pub async fn tidy(&self) -> Result<(), StoreError> {
+        let done = self
+            .writers
+            .run(|line| dialect::tidy(line.connection()?).map_err(DatabaseError::from))
+            .await?;
+        done.map_err(StoreError::Database)
+    }
+}
+
+impl Shared {
+    /// The document of a version; parsed once.
+    pub(crate) fn protocol(
+        &self,
+        connection: &mut AnyConnection,
+        version: &str,
+    ) -> Result<Arc<ProtocolDocument>, Stop> {
+        let known = self
+            .protocols
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .get(version)
+            .cloned();
+        if let Some(known) = known {
+            return Ok(known);
+        }
+        let body = protocol_documents::table
+            .find(version)
+            .select(protocol_documents::body)
+            .first::<String>(connection)
+            .optional()?
+            .ok_or_else(|| DatabaseError::NoProtocol {
+                version: version.to_owned(),
+            })?;
+        let document = ProtocolDocument::parse(&body).map_err(|_| DatabaseError::Corrupt {
+            table: "protocol_documents",
+            row: version.to_owned(),
+        })?;
+        let document = Arc::new(document);
+        let mut protocols = self.protocols.write().unwrap_or_else(PoisonError::into_inner);
+        Ok(Arc::clone(
+            protocols.entry(version.to_owned()).or_insert(document),
+        ))
+    }
+
+    /// The version that is in force for what is planned now: the newest.
+    pub(crate) fn protocol_in_force(connection: &mut AnyConnection) -> Result<String, Stop> {
+        let newest = protocol_documents::table
+            .order((
+                protocol_documents::created_at.desc(),
+                protocol_documents::version.desc(),
+            ))
+            .select(protocol_documents::version)
+            .first::<String>(connection)
+            .optional()?;
+        Ok(newest.ok_or_else(|| DatabaseError::NoProtocol {
+            version: "in force".to_owned(),
+        })?)
+    }
+}
+
+async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, OpenError> + Send + 'static,
+) -> Result<T, OpenError> {
+    let (done, outcome) = tokio::sync::oneshot::channel();
+    std::thread::Builder::new()
+        .name("store-open".to_owned())
+        .spawn(move || {
+            let _nobody_waits: Result<(), _> = done.send(work());
+        })
+        .map_err(OpenError::Threads)?;
+    outcome
+        .await
+        .map_err(|_| OpenError::Threads(std::io::Error::other("the opening thread panicked")))?
+}
+
+const KEY_CHECK: Place<'static> = Place {
+    table: "key_check",
+    column: "check_sealed",
+    row: "1",
+};
+const KEY_CHECK_TEXT: &[u8] = b"the right key";
+
+fn check_key(connection: &mut AnyConnection, keys: &Keys) -> Result<(), OpenError> {
+    let stored = |connection: &mut AnyConnection| {
+        key_check::table
+            .find(1)
+            .select(key_check::check_sealed)
+            .first::<Vec<u8>>(connection)
+            .optional()
+    };
+    let mut sealed = stored(connection).map_err(OpenError::Refused)?;
+    if sealed.is_none() {
+        let fresh = seal::seal(keys, KEY_CHECK, KEY_CHECK_TEXT).map_err(|_| OpenError::WrongKey)?;
+        let inserted = diesel::insert_into(key_check::table)
+            .values((key_check::id.eq(1), key_check::check_sealed.eq(&fresh)))
+            .execute(connection);
+        // Another process may have been first; then its key counts.
+        sealed = stored(connection).map_err(OpenError::Refused)?;
+        if sealed.is_none() {
+            inserted.map_err(OpenError::Refused)?;
+        }
+    }
+    let opened = sealed.and_then(|sealed| seal::open(keys, KEY_CHECK, &sealed));
+    if opened.as_deref() == Some(KEY_CHECK_TEXT) {
+        Ok(())
+    } else {
+        Err(OpenError::WrongKey)
+    }
+}
