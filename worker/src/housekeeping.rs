@@ -1,0 +1,117 @@
+//! Housekeeping: what has served its time leaves the hot tables, the audit trail is verified, the database is kept fit.
+//!
+//! Guarantees: every job can run twice or in two workers at once without harm; firings that were missed, also while no
+//! worker ran, count as one; a job that fails is logged and comes again at its next firing.
+
+use std::collections::HashMap;
+use std::error::Error;
+
+use bedside_protocol::time::{Instant, minutes};
+use bedside_store::StoreError;
+use tokio::sync::watch;
+
+use crate::cycle::{Worker, sleep_or_stop};
+use crate::settings::SLEEP_MAX;
+
+/// How long finished messages stay in the hot table, minutes: as long as somebody may ask what became of one.
+const FINISHED_KEPT_MIN: i64 = 7 * 24 * 60;
+
+/// Faults of the audit trail that are logged in one run; one is bad enough.
+const FAULTS_LOGGED: usize = 20;
+
+/// A job of housekeeping. When it runs: [`Job::expression`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Job {
+    /// Lets the database fold its log away and look after its statistics.
+    Optimize,
+    /// Moves finished messages to the archive; drops old idempotency records and dead tokens.
+    Retention,
+    /// Verifies every audit chain.
+    VerifyAudit,
+}
+
+impl Job {
+    /// Every job.
+    pub const ALL: [Self; 3] = [Self::Optimize, Self::Retention, Self::VerifyAudit];
+
+    /// The job's name in logs.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Optimize => "optimize",
+            Self::Retention => "retention",
+            Self::VerifyAudit => "verify_audit",
+        }
+    }
+}
+
+/// Runs the jobs when they are due. When each ran last is kept in memory: a worker that starts does not know what was
+/// missed before and runs each once.
+pub(crate) struct Housekeeper {
+    worker: Worker,
+    ran_at: HashMap<Job, Instant>,
+}
+
+impl Housekeeper {
+    pub(crate) fn new(worker: Worker) -> Self {
+        Self {
+            worker,
+            ran_at: HashMap::new(),
+        }
+    }
+
+    /// Runs what is due until told to stop.
+    pub(crate) async fn until_stopped(mut self, mut stop: watch::Receiver<bool>) {
+        while !*stop.borrow() {
+            self.run_due().await;
+            if sleep_or_stop(SLEEP_MAX, &mut stop).await {
+                break;
+            }
+        }
+    }
+
+    /// Runs what is due now. The jobs that ran.
+    async fn run_due(&mut self) -> Vec<Job> {
+        let now = self.worker.store().clocks().machine_now();
+        let due: Vec<Job> = Job::ALL
+            .into_iter()
+            .filter(|job| self.ran_at.get(job).is_none_or(|ran_at| job.is_due(*ran_at, now)))
+            .collect();
+        for job in &due {
+            self.ran_at.insert(*job, now);
+            if let Err(error) = self.worker.keep_house(*job).await {
+                tracing::error!(
+                    job = job.name(),
+                    error = &error as &dyn Error,
+                    "a job of housekeeping failed"
+                );
+            }
+        }
+        due
+    }
+}
+
+impl Worker {
+    /// Runs one job now.
+    pub async fn keep_house(&self, job: Job) -> Result<(), StoreError> {
+        let store = self.store();
+        match job {
+            Job::Optimize => store.tidy().await,
+            Job::Retention => {
+                let before = store.clocks().clinical_now() - minutes(FINISHED_KEPT_MIN);
+                store.move_finished(before).await.map(|_| ())
+            }
+            Job::VerifyAudit => {
+                let report = store.verify_audit(None).await?;
+                for fault in report.faults.iter().take(FAULTS_LOGGED) {
+                    tracing::error!(
+                        chain = fault.chain,
+                        seq = fault.seq,
+                        what = fault.what,
+                        "the audit trail does not hold"
+                    );
+                }
+                Ok(())
+            }
+        }
+    }
+}

@@ -1,0 +1,24 @@
+//! The watch: looks at duties whose time has come, sends the mails that rules decided, keeps house, and says that it
+//! is alive.
+//!
+//! Guarantees: the database is the only memory, so any number of workers may run and any of them may die at any point;
+//! one bad row never stops the rest; the heartbeat is written only after everything that was due was looked at.
+//!
+//! [`cycle::Worker::cycle`] is one step of it all; [`cycle::Worker::run`] repeats its parts in loops of their own.
+
+pub mod cycle;
+pub mod deliver;
+pub mod folder;
+pub mod housekeeping;
+pub mod mail;
+pub mod schedule;
+pub mod settings;
+pub mod smtp;
+pub mod ticking;
+pub mod transport;
+mod unreachable;
+
+pub use cycle::{CycleReport, Worker};
+pub use mail::{MailSettings, MailSettingsFault};
+pub use settings::WorkerSettings;
+pub use transport::Transport;

@@ -1,0 +1,236 @@
+//! What each mail says, in words (PROTOCOL.md section 4.8).
+//!
+//! Guarantees: the text and the HTML of a mail say the same, because both are made from these words; nothing but the
+//! notice and the settings goes in, so no name, drug, diagnosis, vital sign or free text can come out (invariant I8);
+//! mails to patients and sitters do not even say what kind of thing the task is. Every time is absolute. All words are
+//! ASCII, so a mail passes any relay as it is.
+
+use bedside_protocol::case::Level;
+use bedside_protocol::id::LinkId;
+use bedside_protocol::notice::{CaseStep, Message, Notice, Who};
+use bedside_protocol::time::{Instant, Zone};
+
+use super::MailSettings;
+
+/// A mail in words.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Words {
+    pub(super) subject: String,
+    pub(super) paragraphs: Vec<String>,
+    pub(super) facts: Vec<Fact>,
+    pub(super) link: Option<Link>,
+    pub(super) after_link: Vec<String>,
+    pub(super) footer: String,
+}
+
+/// One line of the table.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Fact {
+    pub(super) label: &'static str,
+    pub(super) value: String,
+}
+
+/// A link and what it is called.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Link {
+    pub(super) label: &'static str,
+    pub(super) url: String,
+}
+
+/// The words of a notice's mail. `token` gives a link's token.
+pub(super) fn words(notice: &Notice, settings: &MailSettings, token: &dyn Fn(LinkId) -> String) -> Words {
+    let url = |path: &str, link: LinkId| format!("{}/{path}/{}", settings.public_base_url(), token(link));
+    let mut words = of_message(&notice.message, &url);
+    words.footer = match notice.to.who {
+        Who::Patient(_) | Who::Sitter(_) => format!(
+            "This is an automatic message; nobody reads replies. In an emergency call {}.",
+            settings.emergency_number()
+        ),
+        Who::Staff(_) => "This is an automatic message; nobody reads replies.".to_owned(),
+    };
+    words
+}
+
+fn of_message(message: &Message, url: &dyn Fn(&str, LinkId) -> String) -> Words {
+    match message {
+        Message::PatientTask {
+            due_at,
+            zone,
+            overdue,
+        } => task(*due_at, *zone, *overdue).saying("Open your app to see it."),
+        Message::SitterTask {
+            due_at,
+            zone,
+            overdue,
+            link,
+        } => task(*due_at, *zone, *overdue)
+            .linking("Open your page", url("s", *link))
+            .adding("The page is for you only. Please do not forward this message."),
+        Message::SitterInvitation {
+            planned_at,
+            zone,
+            link,
+        } => Words::about(format!("Can you help on {}?", day(*zone, *planned_at)))
+            .saying(format!(
+                "Somebody you know asks for your help on {}.",
+                zone.long(*planned_at)
+            ))
+            .saying("Your page says what it is about. Please read it and answer there, yes or no.")
+            .linking("Open your page", url("s", *link))
+            .adding("The page is for you only. Please do not forward this message."),
+        Message::SitterChanged { planned_at, zone } => {
+            Words::about(format!("Please check your plan for {}", day(*zone, *planned_at)))
+                .saying(format!(
+                    "Something in your plan for {} has changed.",
+                    zone.long(*planned_at)
+                ))
+                .saying("Open your app to see it.")
+        }
+        Message::CaseNeedsYou {
+            code,
+            level,
+            needed_by,
+            zone,
+            since,
+            step,
+            link,
+        } => Words::about(format!(
+            "[{}] Case {code} needs you by {}",
+            level.name(),
+            zone.clock_24h(*needed_by)
+        ))
+        .saying(why_now(*step))
+        .stating("Case", code.clone())
+        .stating("Level", format!("{} ({})", level.name(), meaning(*level)))
+        .stating("Open since", moment(*zone, *since))
+        .stating("Needed by", moment(*zone, *needed_by))
+        .linking("Open the case", url("c", *link))
+        .adding("This link alone does not take the case. Take it on its page with your PIN; until then others are told."),
+        Message::CaseTaken {
+            code,
+            level,
+            at,
+            zone,
+        } => Words::about(format!("[{}] Case {code} is taken", level.name())).saying(format!(
+            "Case {code} was taken at {}. You need not do anything.",
+            moment(*zone, *at)
+        )),
+        Message::CaseClosed {
+            code,
+            level,
+            at,
+            zone,
+        } => Words::about(format!("[{}] Case {code} is closed", level.name())).saying(format!(
+            "Case {code} was closed at {}. You need not do anything.",
+            moment(*zone, *at)
+        )),
+        Message::NobodyOnCall { code, at, zone } => {
+            Words::about(format!("Nobody is on call for case {code}"))
+                .saying(format!(
+                    "At {} case {code} found nobody on a step of the on-call list. The next step was told at once.",
+                    moment(*zone, *at)
+                ))
+                .saying("Please see that the case is taken, and fill the on-call list.")
+        }
+        Message::ContactUnreachable { code, at, zone } => {
+            Words::about(format!("Mail to a contact for case {code} fails"))
+                .saying(format!(
+                    "At {} mail about case {code} to one of its contacts could not be delivered. The next step of its list, if there is one, was told at once.",
+                    moment(*zone, *at)
+                ))
+                .saying("Please see that the case is taken, and correct the address on the on-call list.")
+        }
+        Message::AccountLink {
+            link,
+            expires_at,
+            zone,
+        } => Words::about("Set your password")
+            .saying("An account was made for you. Choose your password on this page.")
+            .linking("Set your password", url("account", *link))
+            .adding(format!(
+                "The link works once and until {}. Please do not forward this message.",
+                zone.long(*expires_at)
+            )),
+        Message::Test { at, zone } => Words::about("Test message").saying(format!(
+            "This is a test of the mail path, asked for at {}. You need not do anything.",
+            moment(*zone, *at)
+        )),
+    }
+}
+
+fn task(due_at: Instant, zone: Zone, overdue: bool) -> Words {
+    let clock = zone.clock_12h(due_at);
+    if overdue {
+        Words::about(format!("Your task was due at {clock}")).saying(format!(
+            "Your task was due on {}. Please do it now.",
+            zone.long(due_at)
+        ))
+    } else {
+        Words::about(format!("You have a task at {clock}"))
+            .saying(format!("You have a task on {}.", zone.long(due_at)))
+    }
+}
+
+/// `Saturday, November 21`.
+fn day(zone: Zone, at: Instant) -> String {
+    zone.date_of(at).format("%A, %B %-d").to_string()
+}
+
+/// `14:20 EST on Saturday, November 21`: for the care team.
+fn moment(zone: Zone, at: Instant) -> String {
+    format!("{} on {}", zone.clock_24h(at), day(zone, at))
+}
+
+fn meaning(level: Level) -> &'static str {
+    match level {
+        Level::P1 => "act now",
+        Level::P2 => "act soon",
+        Level::P3 => "today",
+        Level::Info => "for your information",
+    }
+}
+
+fn why_now(step: CaseStep) -> &'static str {
+    match step {
+        CaseStep::Opened => "A new case needs somebody to take it.",
+        CaseStep::NobodyTookIt => "Nobody has taken this case yet.",
+        CaseStep::NewSignal => "Something new and urgent joined this case. It must be taken again.",
+        CaseStep::AcknowledgementRanOut => {
+            "This case was taken, and then nothing more was recorded. It must be taken again."
+        }
+        CaseStep::GivenBack => "This case was given back. Somebody else must take it.",
+    }
+}
+
+impl Words {
+    fn about(subject: impl Into<String>) -> Self {
+        Self {
+            subject: subject.into(),
+            paragraphs: Vec::new(),
+            facts: Vec::new(),
+            link: None,
+            after_link: Vec::new(),
+            footer: String::new(),
+        }
+    }
+
+    fn saying(mut self, paragraph: impl Into<String>) -> Self {
+        self.paragraphs.push(paragraph.into());
+        self
+    }
+
+    fn stating(mut self, label: &'static str, value: String) -> Self {
+        self.facts.push(Fact { label, value });
+        self
+    }
+
+    fn linking(mut self, label: &'static str, url: String) -> Self {
+        self.link = Some(Link { label, url });
+        self
+    }
+
+    fn adding(mut self, paragraph: impl Into<String>) -> Self {
+        self.after_link.push(paragraph.into());
+        self
+    }
+}

@@ -1,0 +1,30 @@
+//! How a worker works.
+
+use std::time::Duration;
+
+use crate::mail::MailSettings;
+
+/// Longest sleep of any loop: whatever the wall clock does meanwhile, it is read again after this.
+pub const SLEEP_MAX: Duration = Duration::from_secs(1);
+
+/// Settings of one worker.
+#[derive(Debug, Clone)]
+pub struct WorkerSettings {
+    /// Sender, links and the like.
+    pub mail: MailSettings,
+    /// Pause between two looks at what is due, and between two looks for mail, milliseconds; 1 to 1000. The default of
+    /// 500 keeps an escalation's way to the relay well under a second at a negligible load.
+    pub cycle_ms: u64,
+}
+
+impl WorkerSettings {
+    /// The usual pace.
+    pub fn new(mail: MailSettings) -> Self {
+        Self { mail, cycle_ms: 500 }
+    }
+
+    /// The pause, within its limits.
+    pub fn pause(&self) -> Duration {
+        Duration::from_millis(self.cycle_ms.max(1)).min(SLEEP_MAX)
+    }
+}
