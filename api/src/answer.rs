@@ -1,0 +1,143 @@
+//! How an outcome becomes an answer: status, the replay header, entity tags.
+
+use actix_web::http::StatusCode;
+use actix_web::http::header::{ETAG, IF_MATCH, IF_NONE_MATCH};
+use actix_web::{HttpRequest, HttpResponse};
+use aws_lc_rs::digest;
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use bedside_store::Done;
+use serde::Serialize;
+
+use crate::error::ApiError;
+
+/// 200 with a body.
+pub fn ok<T: Serialize>(body: &T) -> HttpResponse {
+    HttpResponse::Ok().json(body)
+}
+
+/// The outcome of a decision; a replayed one says so.
+pub fn done<T: Serialize>(done: &Done<T>) -> HttpResponse {
+    done_with(StatusCode::OK, done)
+}
+
+/// The same with another status.
+pub fn done_with<T: Serialize>(status: StatusCode, done: &Done<T>) -> HttpResponse {
+    let mut answer = HttpResponse::build(status);
+    if done.replayed {
+        answer.insert_header(("idempotent-replayed", "true"));
+    }
+    answer.json(&done.value)
+}
+
+/// A body with its tag, or 304 when the caller has it. `tagged` is what the tag is made of: the body without what
+/// changes by itself.
+pub fn tagged<T: Serialize, U: Serialize>(
+    request: &HttpRequest,
+    body: &T,
+    tagged: &U,
+) -> Result<HttpResponse, ApiError> {
+    let bytes = serde_json::to_vec(tagged).map_err(|error| ApiError::internal(&error))?;
+    let hash = digest::digest(&digest::SHA256, &bytes);
+    let tag = format!(
+        "\"{}\"",
+        URL_SAFE_NO_PAD.encode(hash.as_ref().get(..16).unwrap_or_default())
+    );
+    if names(request, &IF_NONE_MATCH, &tag) {
+        return Ok(HttpResponse::NotModified().insert_header((ETAG, tag)).finish());
+    }
+    Ok(HttpResponse::Ok().insert_header((ETAG, tag)).json(body))
+}
+
+/// A body tagged with its version.
+pub fn versioned<T: Serialize>(body: &T, version: u64) -> HttpResponse {
+    HttpResponse::Ok()
+        .insert_header((ETAG, version_tag(version)))
+        .json(body)
+}
+
+/// Whether `If-Match` names this version.
+pub fn matches_version(request: &HttpRequest) -> impl Fn(u64) -> bool + Send + 'static {
+    let given: Option<String> = request
+        .headers()
+        .get(IF_MATCH)
+        .and_then(|value| value.to_str().ok())
+        .map(str::to_owned);
+    move |version| {
+        given
+            .as_deref()
+            .is_some_and(|given| names_tag(given, &version_tag(version)))
+    }
+}
+
+fn version_tag(version: u64) -> String {
+    format!("\"{version}\"")
+}
+
+fn names(request: &HttpRequest, header: &actix_web::http::header::HeaderName, tag: &str) -> bool {
+    let given = request.headers().get_all(header);
+    given
+        .filter_map(|value| value.to_str().ok())
+        .any(|given| names_tag(given, tag))
+}
+
+fn names_tag(given: &str, tag: &str) -> bool {
+    given
+        .split(',')
+        .map(str::trim)
+        .any(|given| given == "*" || given.strip_prefix("W/").unwrap_or(given) == tag)
+}
+
+#[cfg(test)]
+mod tests {
+    use actix_web::test::TestRequest;
+
+    use super::*;
+
+    #[test]
+    fn a_body_is_not_sent_again_to_who_has_it() {
+        let first = tagged(&TestRequest::get().to_http_request(), &"body", &1).unwrap();
+        let tag = first.headers().get(ETAG).unwrap().to_str().unwrap().to_owned();
+        for given in [
+            tag.clone(),
+            format!("\"x\", {tag}"),
+            format!("W/{tag}"),
+            "*".to_owned(),
+        ] {
+            let request = TestRequest::get()
+                .insert_header((IF_NONE_MATCH, given))
+                .to_http_request();
+            assert_eq!(
+                tagged(&request, &"body", &1).unwrap().status(),
+                StatusCode::NOT_MODIFIED
+            );
+            assert_eq!(
+                tagged(&request, &"body", &1)
+                    .unwrap()
+                    .headers()
+                    .get(ETAG)
+                    .unwrap(),
+                tag.as_str()
+            );
+        }
+        let request = TestRequest::get()
+            .insert_header((IF_NONE_MATCH, tag))
+            .to_http_request();
+        assert_eq!(tagged(&request, &"body", &2).unwrap().status(), StatusCode::OK);
+    }
+
+    #[test]
+    fn an_edit_names_the_version_it_is_for() {
+        let request = |given: Option<&str>| {
+            let request = TestRequest::put();
+            match given {
+                Some(given) => request.insert_header((IF_MATCH, given)).to_http_request(),
+                None => request.to_http_request(),
+            }
+        };
+        assert!(matches_version(&request(Some("\"7\"")))(7));
+        assert!(!matches_version(&request(Some("\"6\"")))(7));
+        assert!(!matches_version(&request(Some("7")))(7));
+        assert!(!matches_version(&request(None))(7));
+    }
+}

@@ -1,0 +1,137 @@
+//! Acting on a case, whatever it belongs to: a session or a patient between sessions.
+//!
+//! The worklist's JSON and the page behind a mail's link both come through here, so the second of two nurses hears the
+//! same wherever she asks.
+
+use bedside_protocol::case::{Case, Outcome};
+use bedside_protocol::desk::{Desk, at_patients_desk};
+use bedside_protocol::draft::Draft;
+use bedside_protocol::id::{CaseId, PersonId};
+use bedside_protocol::refusal::Refusal;
+use bedside_protocol::watch::{Subject, Watch};
+use bedside_store::{Done, Once, Scope};
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+use uuid::Uuid;
+
+use crate::app::App;
+use crate::error::ApiError;
+
+/// What somebody does with a case.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum CaseAct {
+    /// "I am calling."
+    Take {
+        /// Who.
+        by: PersonId,
+        /// Their name, for those who come second.
+        by_name: String,
+    },
+    /// Patient or sitter was reached.
+    Contacted {
+        /// Who has it.
+        by: PersonId,
+    },
+    /// It is over.
+    Resolve {
+        /// Who says so.
+        by: PersonId,
+        /// How it ended.
+        outcome: Outcome,
+        /// In words.
+        note: String,
+    },
+    /// Somebody else must take it.
+    GiveBack {
+        /// Who had it.
+        by: PersonId,
+    },
+}
+
+/// How a case stands after somebody acted.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct CaseActedView {
+    /// The case.
+    pub id: Uuid,
+    /// What people call it.
+    pub code: String,
+    /// `open`, `acknowledged`, `contacted` or `resolved`.
+    pub state: String,
+    /// How often it came back; from 1.
+    pub round: u32,
+    /// Who has it.
+    pub taken_by_name: Option<String>,
+    /// Since when.
+    pub taken_at: Option<DateTime<Utc>>,
+}
+
+impl CaseActedView {
+    fn of(case: &Case) -> Self {
+        let taken = case.state.taken();
+        Self {
+            id: case.id.uuid(),
+            code: case.code.clone(),
+            state: case.state.name().to_owned(),
+            round: case.round,
+            taken_by_name: taken.map(|taken| taken.by_name.clone()),
+            taken_at: taken.map(|taken| taken.at),
+        }
+    }
+}
+
+impl CaseAct {
+    fn at(&self, desk: &mut Desk<'_, '_>, case: CaseId) -> Result<(), Refusal> {
+        match self {
+            Self::Take { by, by_name } => desk.take(case, *by, by_name),
+            Self::Contacted { by } => desk.contacted(case, *by),
+            Self::Resolve { by, outcome, note } => desk.resolve(case, *by, *outcome, note),
+            Self::GiveBack { by } => desk.give_back(case, *by),
+        }
+    }
+}
+
+fn standing(watch: &Watch, case: CaseId) -> Result<CaseActedView, Refusal> {
+    watch.case(case).map(CaseActedView::of).ok_or(Refusal::NotFound)
+}
+
+/// Acts on a case of the scope's clinic.
+pub async fn act(
+    app: &App,
+    scope: Scope,
+    case: CaseId,
+    once: Option<Once>,
+    act: CaseAct,
+) -> Result<Done<CaseActedView>, ApiError> {
+    let subject = app
+        .store
+        .find_case(scope.clone(), case)
+        .await?
+        .ok_or(ApiError::NotFound)?;
+    let done = match subject {
+        Subject::Session(session) => {
+            let rule = app
+                .store
+                .decide_session(scope, session, once, move |record, context| {
+                    let mut draft = Draft::of(record, context);
+                    act.at(&mut draft.desk(), case)?;
+                    let decision = draft.decide();
+                    let standing = standing(&decision.after.watch, case)?;
+                    Ok((decision, standing))
+                });
+            rule.await?
+        }
+        Subject::Patient(patient) => {
+            let rule = app
+                .store
+                .decide_patient(scope, patient, once, move |record, context| {
+                    let (decision, acted) = at_patients_desk(record, context, |desk| act.at(desk, case));
+                    acted?;
+                    let standing = standing(&decision.after.watch, case)?;
+                    Ok((decision, standing))
+                });
+            rule.await?
+        }
+    };
+    Ok(done)
+}

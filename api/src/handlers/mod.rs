@@ -1,0 +1,11 @@
+//! Handlers: each parses, hands one rule to the store, and shows what came of it.
+
+pub mod cases;
+pub mod clinic;
+pub mod health;
+pub mod help;
+pub mod login;
+pub mod me;
+pub mod patients;
+pub mod sessions;
+pub mod sitting;

@@ -1,0 +1,168 @@
+//! The signals of a case in words, for whoever took it.
+
+use bedside_protocol::case::{Cause, Signal};
+use bedside_protocol::document::CheckRule;
+use bedside_protocol::dosing::check_rule_of;
+use bedside_protocol::id::DutyId;
+use bedside_protocol::people::Caller;
+use bedside_protocol::record::SessionRecord;
+
+use super::case_view::About;
+use super::frame::{WallClock, bad_answer};
+
+/// One signal: what happened, who said so, and what they typed.
+pub fn signal_text(about: About<'_>, signal: &Signal, clock: WallClock) -> String {
+    let what = cause_text(about, &signal.what, clock);
+    let by = said_by(&signal.by)
+        .map(|by| format!(" ({by})"))
+        .unwrap_or_default();
+    let note = signal
+        .note
+        .as_ref()
+        .map(|note| format!(": \u{201c}{note}\u{201d}"))
+        .unwrap_or_default();
+    format!("{what}{by}{note}")
+}
+
+fn said_by(caller: &Caller) -> Option<&'static str> {
+    match caller {
+        Caller::Patient { .. } => Some("the patient said so"),
+        Caller::Sitter { .. } => Some("the sitter said so"),
+        Caller::Staff { .. } => Some("the care team said so"),
+        Caller::Unverified { .. } => Some("unverified: somebody with an old link or an expired log-in"),
+        Caller::System => None,
+    }
+}
+
+fn cause_text(about: About<'_>, cause: &Cause, clock: WallClock) -> String {
+    let session = about.session();
+    let protocol = &about.around().protocol;
+    match cause {
+        Cause::MissedCheckIn { duty, rule, in_a_row } => {
+            let text = protocol
+                .check_rule(rule)
+                .map_or(rule.as_str(), |rule| rule.text.as_str());
+            let due = due_text(about, *duty, clock);
+            let row = if *in_a_row > 1 {
+                format!(", {in_a_row} in a row")
+            } else {
+                String::new()
+            };
+            format!("Check not answered: {text}{due}{row}")
+        }
+        Cause::BadAnswer { check_in, questions } => {
+            let answer = session.and_then(|record| record.check_ins.iter().find(|it| it.id == *check_in));
+            let rule = answer.and_then(|answer| protocol.check_rule(&answer.rule));
+            format!("Answered not well: {}", bad_answers(rule, questions))
+        }
+        Cause::RedFlag { flag } => {
+            let text = protocol
+                .red_flag(flag)
+                .map_or(flag.as_str(), |flag| flag.text.as_str());
+            format!("Something is wrong: {text}")
+        }
+        Cause::Help => "Asked for help".to_owned(),
+        Cause::UnplannedDose { reasons } => {
+            format!("Dose outside a ready session: {}", spaced(&reasons.join(", ")))
+        }
+        Cause::OutdatedOrder { shown, signed } => {
+            let version =
+                |version: &Option<u32>| version.map_or("none".to_owned(), |version| version.to_string());
+            format!(
+                "Dose by order version {}, signed is {}",
+                version(shown),
+                version(signed)
+            )
+        }
+        Cause::SitterLeft => "The sitter must leave or has left".to_owned(),
+        Cause::SitterGone => "There is no sitter any more: withdrew or was removed".to_owned(),
+        Cause::Vitals { reading, .. } => {
+            let reading = session.and_then(|record| record.readings.iter().find(|it| it.id == *reading));
+            reading.map_or_else(
+                || "A reading over a limit".to_owned(),
+                |reading| {
+                    let vitals = &reading.vitals;
+                    let oxygen = vitals
+                        .spo2
+                        .map(|spo2| format!(", oxygen {spo2} %"))
+                        .unwrap_or_default();
+                    let symptom = if reading.with_symptom {
+                        ", with a symptom"
+                    } else {
+                        ""
+                    };
+                    format!(
+                        "Reading over a limit: {}/{} mmHg, pulse {}{oxygen}{symptom}",
+                        vitals.sbp, vitals.dbp, vitals.hr
+                    )
+                },
+            )
+        }
+        Cause::VitalsMissing { duty } => {
+            format!(
+                "Blood pressure and pulse were asked for and did not come{}",
+                due_text(about, *duty, clock)
+            )
+        }
+        Cause::NotReleased { after_minutes } => {
+            format!("Not released {after_minutes} minutes after the dose")
+        }
+        Cause::TakenAndNotLogged => {
+            "The dose was unlocked and none was logged: taken and not logged?".to_owned()
+        }
+        Cause::WatchDown { from, to, .. } => format!(
+            "Our watch was down from {} to {}: please call",
+            clock.at_24h(*from),
+            clock.at_24h(*to)
+        ),
+        Cause::UnsafeAnswer { item } => {
+            let text = protocol
+                .item(item)
+                .map_or(item.as_str(), |item| item.text.as_str());
+            format!("In the preparation, answered against: {text}")
+        }
+        Cause::NoAnswer { owed, .. } => format!("No answer to: {}", spaced(owed)),
+        Cause::SitterOnPatientsDevice => "The sitter's answer came from the patient's own device".to_owned(),
+        Cause::LateAnswer {
+            duty,
+            observed_at,
+            all_well,
+        } => {
+            let well = if *all_well { "all well" } else { "not all well" };
+            format!(
+                "Late answer: {well} at {}{}",
+                clock.at_24h(*observed_at),
+                due_text(about, *duty, clock)
+            )
+        }
+        Cause::Undeliverable { .. } => "A message to one of the care team could not be delivered".to_owned(),
+    }
+}
+
+fn spaced(text: &str) -> String {
+    text.replace(['-', '_'], " ")
+}
+
+fn due_text(about: About<'_>, duty: DutyId, clock: WallClock) -> String {
+    let Some(duty) = about.watch().duty(duty) else {
+        return String::new();
+    };
+    let of = about
+        .session()
+        .and_then(|record: &SessionRecord| check_rule_of(record, duty));
+    let named = of.map_or_else(String::new, |rule| format!(" {}", rule.key));
+    format!(" (check{named} was due at {})", clock.at_24h(duty.due_at))
+}
+
+fn bad_answers(rule: Option<&CheckRule>, questions: &[String]) -> String {
+    let Some(rule) = rule else {
+        return questions.join(", ");
+    };
+    let said: Vec<_> = rule
+        .questions
+        .iter()
+        .filter(|question| questions.contains(&question.key))
+        .map(bad_answer)
+        .collect();
+    said.join("; ")
+}

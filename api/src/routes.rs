@@ -1,0 +1,313 @@
+//! Every route and who may call it, in one table; and the application made of them.
+//!
+//! The extractors of [`crate::auth`] look their route up in [`ACCESS`], and the OpenAPI document shows it, so what is
+//! documented is what is enforced. A test holds the table against the document, both ways.
+
+use actix_web::body::BoxBody;
+use actix_web::dev::{ServiceFactory, ServiceRequest, ServiceResponse};
+use actix_web::middleware::from_fn;
+use actix_web::web::{self, Data};
+use actix_web::{App as ActixApp, Error};
+use bedside_protocol::desk::CASE_WORKERS;
+use bedside_protocol::people::StaffRole;
+use utoipa_actix_web::AppExt as _;
+
+use crate::app::App;
+use crate::docs;
+use crate::envelope;
+use crate::error::ApiError;
+use crate::handlers::{cases, clinic, health, help, login, me, patients, sessions, sitting};
+
+/// Who may call a route.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Access {
+    /// Anybody.
+    Public,
+    /// The holder of the link whose token is in the path.
+    Link,
+    /// A patient who is logged in, for what is their own.
+    Patient,
+    /// A patient, also one whose log-in ran out: what is reported here is never refused.
+    Reporter,
+    /// Staff with one of these roles, within their clinic.
+    Staff(&'static [StaffRole]),
+    /// Nobody: the route is not in the table.
+    Nobody,
+}
+
+/// Who looks after patients and plans their sessions.
+const CARE: &[StaffRole] = &[StaffRole::Nurse, StaffRole::Prescriber, StaffRole::Coordinator];
+
+/// Who answers for a patient's safety.
+const CLINICIANS: &[StaffRole] = &[StaffRole::Nurse, StaffRole::Prescriber];
+
+/// Who signs.
+const PRESCRIBERS: &[StaffRole] = &[StaffRole::Prescriber];
+
+/// Who takes cases.
+const CASES: &[StaffRole] = &CASE_WORKERS;
+
+/// Who reads what happened.
+const TIMELINE: &[StaffRole] = &[
+    StaffRole::Nurse,
+    StaffRole::Prescriber,
+    StaffRole::Coordinator,
+    StaffRole::Manager,
+    StaffRole::Auditor,
+];
+
+/// Who keeps the on-call list.
+const ROSTER: &[StaffRole] = &[
+    StaffRole::Administrator,
+    StaffRole::Coordinator,
+    StaffRole::Manager,
+];
+
+/// All staff.
+const STAFF: &[StaffRole] = &StaffRole::ALL;
+
+/// Every route of the JSON interface: method, pattern, who.
+pub const ACCESS: &[(&str, &str, Access)] = &[
+    ("POST", "/v1/login", Access::Public),
+    ("POST", "/v1/login/refresh", Access::Public),
+    ("POST", "/v1/logout", Access::Public),
+    ("POST", "/v1/account/{token}", Access::Link),
+    ("POST", "/v1/me/pin", Access::Staff(STAFF)),
+    ("POST", "/v1/help", Access::Public),
+    // Patient
+    ("GET", "/v1/me/today", Access::Patient),
+    ("GET", "/v1/me/sessions", Access::Patient),
+    ("GET", "/v1/me/sessions/{id}", Access::Patient),
+    ("POST", "/v1/me/sessions/{id}/checklist/{item}", Access::Patient),
+    ("POST", "/v1/me/sessions/{id}/sitters", Access::Patient),
+    ("DELETE", "/v1/me/sessions/{id}/sitters/{sitter}", Access::Patient),
+    ("POST", "/v1/me/sessions/{id}/unlock", Access::Patient),
+    ("POST", "/v1/me/sessions/{id}/dose", Access::Reporter),
+    ("POST", "/v1/me/dose", Access::Reporter),
+    ("POST", "/v1/me/sessions/{id}/dose/time", Access::Patient),
+    ("POST", "/v1/me/sessions/{id}/check-ins/{duty}", Access::Patient),
+    ("POST", "/v1/me/sessions/{id}/vitals", Access::Patient),
+    ("POST", "/v1/me/sessions/{id}/help", Access::Reporter),
+    ("POST", "/v1/me/help", Access::Reporter),
+    // Sitter
+    ("GET", "/v1/sitting/{token}", Access::Link),
+    ("POST", "/v1/sitting/{token}/accept", Access::Link),
+    ("POST", "/v1/sitting/{token}/decline", Access::Link),
+    ("POST", "/v1/sitting/{token}/present", Access::Link),
+    ("POST", "/v1/sitting/{token}/checklist/{item}", Access::Link),
+    ("POST", "/v1/sitting/{token}/vitals", Access::Link),
+    ("POST", "/v1/sitting/{token}/check-ins/{duty}", Access::Link),
+    ("POST", "/v1/sitting/{token}/dose", Access::Link),
+    ("POST", "/v1/sitting/{token}/help", Access::Link),
+    ("POST", "/v1/sitting/{token}/leave", Access::Link),
+    ("POST", "/v1/sitting/{token}/release", Access::Link),
+    // Care team
+    ("POST", "/v1/patients", Access::Staff(CARE)),
+    ("GET", "/v1/patients", Access::Staff(CARE)),
+    ("GET", "/v1/patients/{id}", Access::Staff(CARE)),
+    ("PUT", "/v1/patients/{id}/comms", Access::Staff(CARE)),
+    ("POST", "/v1/patients/{id}/orders", Access::Staff(PRESCRIBERS)),
+    ("POST", "/v1/patients/{id}/sessions", Access::Staff(CARE)),
+    ("GET", "/v1/sessions/{id}", Access::Staff(CASES)),
+    ("GET", "/v1/sessions/{id}/timeline", Access::Staff(TIMELINE)),
+    ("POST", "/v1/sessions/{id}/hold", Access::Staff(CLINICIANS)),
+    ("POST", "/v1/sessions/{id}/lift", Access::Staff(CLINICIANS)),
+    ("POST", "/v1/sessions/{id}/cancel", Access::Staff(CARE)),
+    ("POST", "/v1/sessions/{id}/sitters", Access::Staff(CARE)),
+    (
+        "DELETE",
+        "/v1/sessions/{id}/sitters/{sitter}",
+        Access::Staff(CARE),
+    ),
+    (
+        "POST",
+        "/v1/sessions/{id}/checklist/{item}",
+        Access::Staff(CLINICIANS),
+    ),
+    (
+        "POST",
+        "/v1/sessions/{id}/check-ins/{duty}",
+        Access::Staff(CLINICIANS),
+    ),
+    ("POST", "/v1/sessions/{id}/vitals", Access::Staff(CLINICIANS)),
+    ("POST", "/v1/sessions/{id}/release", Access::Staff(CLINICIANS)),
+    ("GET", "/v1/cases", Access::Staff(CASES)),
+    ("GET", "/v1/cases/{id}", Access::Staff(CASES)),
+    ("POST", "/v1/cases/{id}/acknowledge", Access::Staff(CASES)),
+    ("POST", "/v1/cases/{id}/contacted", Access::Staff(CASES)),
+    ("POST", "/v1/cases/{id}/resolve", Access::Staff(CASES)),
+    ("POST", "/v1/cases/{id}/give-back", Access::Staff(CASES)),
+    ("GET", "/v1/on-call", Access::Staff(STAFF)),
+    ("PUT", "/v1/on-call", Access::Staff(ROSTER)),
+    ("GET", "/v1/staff", Access::Staff(ROSTER)),
+    // System
+    ("GET", "/health/live", Access::Public),
+    ("GET", "/health/ready", Access::Public),
+];
+
+/// Who may call a route.
+pub fn access_of(method: &str, pattern: &str) -> Option<Access> {
+    ACCESS
+        .iter()
+        .find(|(m, p, _)| *m == method && *p == pattern)
+        .map(|(_, _, access)| *access)
+}
+
+/// The application: one for each worker thread.
+pub fn application(
+    app: Data<App>,
+) -> ActixApp<
+    impl ServiceFactory<
+        ServiceRequest,
+        Config = (),
+        Response = ServiceResponse<BoxBody>,
+        Error = Error,
+        InitError = (),
+    >,
+> {
+    let (application, document) = ActixApp::new()
+        .into_utoipa_app()
+        .openapi(docs::outline())
+        .app_data(app)
+        .app_data(web::PathConfig::default().error_handler(|_, _| ApiError::NotFound.into()))
+        .configure(json_routes)
+        .split_for_parts();
+    application
+        .configure(crate::pages::register)
+        .configure(|config| docs::register(config, docs::with_access(document)))
+        .default_service(web::to(not_found))
+        .wrap(from_fn(envelope::wrap))
+}
+
+/// The OpenAPI document.
+pub fn document() -> utoipa::openapi::OpenApi {
+    let (_, document) = ActixApp::new()
+        .into_utoipa_app()
+        .openapi(docs::outline())
+        .configure(json_routes)
+        .split_for_parts();
+    docs::with_access(document)
+}
+
+async fn not_found() -> Result<actix_web::HttpResponse, ApiError> {
+    Err(ApiError::NotFound)
+}
+
+fn json_routes(config: &mut utoipa_actix_web::service_config::ServiceConfig<'_>) {
+    config
+        .service(login::log_in)
+        .service(login::refresh)
+        .service(login::log_out)
+        .service(login::set_password)
+        .service(login::set_pin)
+        .service(help::help_without_log_in);
+    config
+        .service(me::today)
+        .service(me::list_sessions)
+        .service(me::one_session)
+        .service(me::answer_item)
+        .service(me::invite_sitter)
+        .service(me::remove_sitter)
+        .service(me::unlock)
+        .service(me::log_dose)
+        .service(me::log_dose_without_session)
+        .service(me::correct_dose_time)
+        .service(me::check_in)
+        .service(me::measure)
+        .service(me::help_in_session)
+        .service(me::help);
+    config
+        .service(sitting::page)
+        .service(sitting::accept)
+        .service(sitting::decline)
+        .service(sitting::present)
+        .service(sitting::answer_item)
+        .service(sitting::measure)
+        .service(sitting::check_in)
+        .service(sitting::log_dose)
+        .service(sitting::help)
+        .service(sitting::leave)
+        .service(sitting::release);
+    config
+        .service(patients::create)
+        .service(patients::list)
+        .service(patients::find)
+        .service(patients::set_comms)
+        .service(patients::sign_order)
+        .service(patients::plan_session);
+    config
+        .service(sessions::find)
+        .service(sessions::timeline)
+        .service(sessions::hold)
+        .service(sessions::lift)
+        .service(sessions::cancel)
+        .service(sessions::invite_sitter)
+        .service(sessions::remove_sitter)
+        .service(sessions::answer_item)
+        .service(sessions::check_in)
+        .service(sessions::measure)
+        .service(sessions::release);
+    config
+        .service(cases::list)
+        .service(cases::find)
+        .service(cases::acknowledge)
+        .service(cases::contacted)
+        .service(cases::resolve)
+        .service(cases::give_back)
+        .service(clinic::on_call)
+        .service(clinic::set_on_call)
+        .service(clinic::list_staff)
+        .service(health::live)
+        .service(health::ready);
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    #[test]
+    fn every_documented_route_says_who_may_call_it_and_every_entry_of_the_table_is_a_route() {
+        let document = serde_json::to_value(document()).unwrap();
+        let mut documented = BTreeSet::new();
+        for (path, item) in document["paths"].as_object().unwrap() {
+            for (method, operation) in item.as_object().unwrap() {
+                assert!(
+                    operation["security"].is_array(),
+                    "{method} {path} says nobody's role"
+                );
+                assert!(
+                    operation["summary"].as_str().is_some_and(|text| !text.is_empty()),
+                    "{method} {path}"
+                );
+                documented.insert((method.to_uppercase(), path.clone()));
+            }
+        }
+        let table: BTreeSet<(String, String)> = ACCESS
+            .iter()
+            .map(|(method, path, _)| ((*method).to_owned(), (*path).to_owned()))
+            .collect();
+        assert_eq!(table.len(), ACCESS.len(), "a route stands twice");
+        assert_eq!(documented, table);
+    }
+
+    #[test]
+    fn a_route_outside_the_table_is_for_nobody() {
+        assert_eq!(access_of("GET", "/v1/me/today"), Some(Access::Patient));
+        assert_eq!(access_of("POST", "/v1/me/today"), None);
+        assert_eq!(access_of("GET", ""), None);
+    }
+
+    #[test]
+    fn the_document_is_openapi_3_1_and_names_every_schema_it_uses() {
+        let text = serde_json::to_string(&document()).unwrap();
+        assert!(text.starts_with("{\"openapi\":\"3.1"), "{}", &text[..40]);
+        let document: serde_json::Value = serde_json::from_str(&text).unwrap();
+        let schemas = document["components"]["schemas"].as_object().unwrap();
+        for part in text.split("#/components/schemas/").skip(1) {
+            let name = part.split('"').next().unwrap();
+            assert!(schemas.contains_key(name), "{name} is not described");
+        }
+    }
+}

@@ -1,0 +1,26 @@
+//! What goes out as JSON: plain types, built by pure functions from a record and the present moment.
+//!
+//! JSON types live here and nowhere else; protocol values never leave the program as they are.
+
+mod case;
+mod outcome;
+mod patient;
+mod running;
+mod session;
+mod shared;
+mod sitting;
+mod today;
+
+pub use case::{CaseListView, CaseRowView, CaseView, ContactView, SignalView};
+pub use outcome::{AnsweredView, CheckedInView, InvitedView, LoggedView, MeasuredView, ResultView, ShowView};
+pub use patient::{EmergencyContactView, OnCallView, PatientView, StaffView};
+pub use running::{CheckInView, NextView, QuestionView, ReleaseView, check_ins, next_steps, release};
+pub use session::{
+    AnswerView, CaseBriefView, CheckInAnswerView, DutyView, ReadingView, StaffSessionView, StaffSitterView,
+};
+pub use shared::{
+    AsksView, DoseView, ItemView, OrderView, PlannedView, RangeView, ReadbackChoicesView, ReasonView,
+    RedFlagView, SessionRow, WordsView, checklist, red_flags,
+};
+pub use sitting::{SatSessionView, SittingView};
+pub use today::{GateView, OwnSessionView, OwnSitterView, TodayPatient, TodayView};
