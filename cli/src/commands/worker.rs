@@ -1,0 +1,21 @@
+//! `bedside worker`: the watch by itself. Any number may run.
+
+use std::sync::Arc;
+
+use anyhow::Result;
+use bedside_store::SystemClocks;
+
+use crate::service::{self, Working, asked_to_stop};
+use crate::settings::Settings;
+use crate::wiring;
+
+/// Watches until stopped.
+pub async fn run(settings: Settings, development: bool) -> Result<()> {
+    let settings = service::settings_for(settings, development)?;
+    let store = wiring::open_store(&settings, Arc::new(SystemClocks)).await?;
+    let working = Working::start(&settings, store)?;
+    tracing::info!("the worker watches");
+    asked_to_stop().await?;
+    working.stop().await;
+    Ok(())
+}

@@ -1,0 +1,94 @@
+//! What the API and the worker have in common: their settings, and running until somebody stops the program.
+
+use std::net::TcpListener;
+
+use anyhow::{Context as _, Result};
+use bedside_api::Serving;
+use bedside_store::Store;
+use bedside_worker::Worker;
+use bedside_worker::settings::WorkerSettings;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+
+use crate::settings::{Mode, Settings};
+use crate::{keys, wiring};
+
+/// The settings of a part that runs by itself. For development, keys that are missing are made.
+pub fn settings_for(settings: Settings, development: bool) -> Result<Settings> {
+    if !development {
+        return Ok(settings.for_service(Mode::Production)?);
+    }
+    let mut settings = settings.for_service(Mode::Development)?;
+    keys::make_missing(&mut settings)?;
+    Ok(settings)
+}
+
+/// A worker that runs beside us.
+pub struct Working {
+    stop: watch::Sender<bool>,
+    running: JoinHandle<()>,
+}
+
+impl Working {
+    /// Starts a worker.
+    pub fn start(settings: &Settings, store: Store) -> Result<Self> {
+        let mut worker_settings = WorkerSettings::new(wiring::mail_settings(settings)?);
+        worker_settings.cycle_ms = settings.cycle_ms;
+        let worker = Worker::new(
+            store,
+            wiring::transport(settings)?,
+            worker_settings,
+            worker_name(),
+        );
+        let (stop, stopped) = watch::channel(false);
+        let running = tokio::spawn(async move { worker.run(stopped).await });
+        Ok(Self { stop, running })
+    }
+
+    /// Lets what has begun end.
+    pub async fn stop(self) {
+        // It may have ended by itself already.
+        let _ = self.stop.send(true);
+        let _ = self.running.await;
+    }
+}
+
+/// The host's name and the process, to tell workers apart.
+fn worker_name() -> String {
+    let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+    let host = host.trim();
+    let host = if host.is_empty() { "worker" } else { host };
+    format!("{host}-{}", std::process::id())
+}
+
+/// Waits for Ctrl-C or a polite kill.
+pub async fn asked_to_stop() -> Result<()> {
+    let mut terminate = signal(SignalKind::terminate()).context("signals cannot be heard")?;
+    tokio::select! {
+        heard = tokio::signal::ctrl_c() => heard.context("signals cannot be heard")?,
+        _ = terminate.recv() => {}
+    }
+    Ok(())
+}
+
+/// Serves the API until somebody stops the program.
+pub async fn serve_until_stopped(
+    settings: &Settings,
+    store: Store,
+    listener: TcpListener,
+    shows_all: bool,
+    working: Option<Working>,
+) -> Result<()> {
+    let mut serving: Serving = wiring::serve(settings, store, listener, shows_all).await?;
+    tracing::info!(address = %serving.address(), "the API listens");
+    let ended = tokio::select! {
+        stopped = asked_to_stop() => stopped,
+        ended = serving.ended() => ended.context("the API ended by itself"),
+    };
+    serving.stop().await;
+    if let Some(working) = working {
+        working.stop().await;
+    }
+    ended
+}
