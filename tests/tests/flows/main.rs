@@ -1,0 +1,14 @@
+//! Whole flows, over HTTP and with the real worker, on both engines: what people do and what they see.
+
+mod bad_input;
+mod cases;
+mod dose;
+mod happy;
+mod missed;
+mod outage;
+mod pages;
+mod planning;
+mod scanner;
+mod sitter;
+mod strangers;
+mod workers;

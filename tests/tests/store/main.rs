@@ -1,0 +1,12 @@
+//! The store on both engines: what it keeps, whom it lets see it, and what happens when two meet.
+
+mod accounts;
+mod audit;
+mod deciding;
+mod fixture;
+mod opening;
+mod outbox;
+mod pool;
+mod records;
+mod sealing;
+mod watch;
