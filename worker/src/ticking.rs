@@ -1,6 +1,6 @@
 //! The tick: looks at every subject with a duty whose time has come and lets the rule decide.
 //!
-//! Guarantees: most urgent first; a subject that fails is logged by its id, set aside for [`SET_ASIDE_S`] and stops
+//! Guarantees: most urgent first; a subject that fails is logged by its id, set aside for half a minute and stops
 //! nobody else (FAILURES F8); the number of looks in one tick is bounded, and the report says whether everything that
 //! was due was looked at, which is what the heartbeat stands for.
 

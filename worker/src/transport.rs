@@ -1,7 +1,7 @@
 //! The way out for finished mails: a relay by SMTP, or a folder for a demo and for development.
 //!
 //! Guarantees: each lane has its own share of the connections, so that no number of reminders keeps an escalation
-//! waiting; a connection that is stuck gives its place to a new one after [`STUCK_AFTER`] and is still waited for, as
+//! waiting; a connection that is stuck gives its place to a new one after ten seconds and is still waited for, as
 //! RFC 5321 asks; a connection that lay idle and turns out dead costs a reconnection, not a failed attempt.
 
 use std::io;
