@@ -307,3 +307,12 @@ mod tests {
         assert_eq!(far.unwrap_err().code(), "invalid");
     }
 }
+
+/// A corrected time of the dose.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct DoseTimeBody {
+    /// When the lozenge went in.
+    #[schema(value_type = DateTime<Utc>)]
+    pub taken_at: When,
+}

@@ -5,6 +5,7 @@
 
 use bedside_protocol::case::{Case, Outcome};
 use bedside_protocol::desk::{Desk, at_patients_desk};
+use bedside_protocol::dosing;
 use bedside_protocol::draft::Draft;
 use bedside_protocol::id::{CaseId, PersonId};
 use bedside_protocol::refusal::Refusal;
@@ -113,6 +114,9 @@ pub async fn act(
             let rule = app
                 .store
                 .decide_session(scope, session, once, move |record, context| {
+                    if let CaseAct::Resolve { outcome, .. } = &act {
+                        dosing::may_close(record, case, *outcome)?;
+                    }
                     let mut draft = Draft::of(record, context);
                     act.at(&mut draft.desk(), case)?;
                     let decision = draft.decide();

@@ -12,7 +12,7 @@ use bedside_protocol::id::{DutyId, PersonId, SessionId, SitterId};
 use bedside_protocol::measuring;
 use bedside_protocol::people::Caller;
 use bedside_protocol::preparation::{self, Answered};
-use bedside_protocol::record::{Decision, SessionRecord};
+use bedside_protocol::record::{Decision, RuleContext, SessionRecord};
 use bedside_protocol::refusal::Refusal;
 use bedside_protocol::session::running;
 use bedside_protocol::sitting;
@@ -20,7 +20,7 @@ use bedside_store::{DecideError, Done, Once, Scope, StoreError};
 use serde_json::{Map, Value};
 
 use crate::app::App;
-use crate::bodies::{AnswerBody, CheckInBody, InvitationBody, VitalsBody};
+use crate::bodies::{AnswerBody, CheckInBody, DoseTimeBody, InvitationBody, VitalsBody};
 use crate::error::ApiError;
 use crate::extract::Body;
 use crate::parse::Checks;
@@ -212,6 +212,26 @@ fn unverified_unless_current(record: &SessionRecord, caller: &mut Caller) {
             *caller = Caller::Unverified { link };
         }
     }
+}
+
+/// Corrects the time of a dose while its session runs.
+pub async fn correct_dose_time(
+    app: &App,
+    scope: Scope,
+    session: SessionId,
+    body: Body<DoseTimeBody>,
+) -> Result<Done<ResultView>, ApiError> {
+    let once = body.once(&scope.caller);
+    let mut checks = Checks::new();
+    let taken_at = checks.when("taken_at", body.value.taken_at, app.store.clocks().clinical_now());
+    checks.done()?;
+    let rule = move |record: &SessionRecord, context: &mut RuleContext<'_>| {
+        Ok((
+            dosing::correct_time(record, taken_at, context)?,
+            ResultView::said("corrected"),
+        ))
+    };
+    Ok(app.store.decide_session(scope, session, once, rule).await?)
 }
 
 /// A call for help as it was sent; what cannot be read counts as not said.

@@ -130,6 +130,8 @@ pub const ACCESS: &[(&str, &str, Access)] = &[
         Access::Staff(CLINICIANS),
     ),
     ("POST", "/v1/sessions/{id}/vitals", Access::Staff(CLINICIANS)),
+    ("POST", "/v1/sessions/{id}/dose", Access::Staff(CLINICIANS)),
+    ("POST", "/v1/sessions/{id}/dose/time", Access::Staff(CLINICIANS)),
     ("POST", "/v1/sessions/{id}/release", Access::Staff(CLINICIANS)),
     ("GET", "/v1/cases", Access::Staff(CASES)),
     ("GET", "/v1/cases/{id}", Access::Staff(CASES)),
@@ -246,6 +248,8 @@ fn json_routes(config: &mut utoipa_actix_web::service_config::ServiceConfig<'_>)
         .service(sessions::answer_item)
         .service(sessions::check_in)
         .service(sessions::measure)
+        .service(sessions::log_dose)
+        .service(sessions::correct_dose_time)
         .service(sessions::release);
     config
         .service(cases::list)

@@ -671,6 +671,8 @@ pub struct Words {
     pub emergency: String,
     /// With thoughts of suicide.
     pub crisis: String,
+    /// To a patient who asks for help for themselves.
+    pub patient_emergency: String,
     /// With what is an emergency only if the patient is drowsy.
     pub emergency_if_drowsy: String,
     /// The number to call, such as `911`.

@@ -5,11 +5,12 @@
 
 use serde_json::json;
 
-use crate::case::{Cause, Level};
+use crate::case::{Case, Cause, Level, Outcome};
 use crate::document::{CheckDue, CheckRule, VitalsAsked};
 use crate::draft::{Draft, NewDuty};
 use crate::duty::{Duty, DutyKind, DutyState, Excuse, Lane, OwedBy};
 use crate::gate;
+use crate::id::CaseId;
 use crate::ladder::{Audience, Ladder, Rung};
 use crate::people::Caller;
 use crate::planning::{new_record, next_ordinal};
@@ -69,6 +70,25 @@ fn is_same_dose(record: &SessionRecord, taken_at: Instant) -> bool {
     let same_within = minutes(record.around.protocol.plan.same_dose_within_min);
     let dose = record.session.dose.as_ref();
     dose.is_some_and(|dose| (taken_at - dose.taken_at).abs() <= same_within)
+}
+
+/// Whether a case may be closed so. While nobody knows whether an unlocked dose was taken, the case about it ends in one
+/// of two ways: the dose is logged, and the session watched, or it was not taken and the alarm was false.
+pub fn may_close(record: &SessionRecord, case: CaseId, outcome: Outcome) -> Result<(), Refusal> {
+    let asks = |case: &Case| {
+        case.signals
+            .iter()
+            .any(|signal| signal.what == Cause::TakenAndNotLogged)
+    };
+    let unknown = matches!(record.session.state, SessionState::Unverified { .. });
+    if unknown && outcome != Outcome::FalseAlarm && record.watch.case(case).is_some_and(asks) {
+        return Err(Refusal::wrong_state(
+            "dose-unknown",
+            "say first whether the dose was taken: log it with its time if it was; if it was not, close the case as a \
+             false alarm",
+        ));
+    }
+    Ok(())
 }
 
 /// When a reported moment is believed to be: the device's skew taken out, never in the future, never further back than

@@ -6,6 +6,7 @@ use crate::case::{Cause, Level};
 use crate::desk::{NOTE_MAX_CHARS, at_patients_desk};
 use crate::document::{Advice, ProtocolDocument, Words};
 use crate::draft::Draft;
+use crate::people::Caller;
 use crate::record::{Decision, PatientRecord, RuleContext, SessionRecord};
 use crate::refusal::Refusal;
 use crate::session::SessionState;
@@ -44,7 +45,7 @@ pub fn help(
         let since = draft.now();
         draft.enter(SessionState::Emergency { since });
     }
-    let words = show(&draft.record.around.protocol.words, advice);
+    let words = show(&draft.record.around.protocol.words, advice, &draft.context.caller);
     Ok((draft.decide(), words))
 }
 
@@ -56,7 +57,7 @@ pub fn help_between_sessions(
     context: &mut RuleContext<'_>,
 ) -> Result<(Decision<PatientRecord>, ShowNow), Refusal> {
     let (level, cause, advice) = reported(&record.around.protocol, flag);
-    let words = show(&record.around.protocol.words, advice);
+    let words = show(&record.around.protocol.words, advice, &context.caller);
     let (decision, ()) = at_patients_desk(record, context, |desk| {
         desk.fact("help.asked", json!({ "flag": flag.map(cut_flag) }));
         desk.signal(level, cause, note.map(cut));
@@ -77,9 +78,14 @@ fn reported(protocol: &ProtocolDocument, flag: Option<&str>) -> (Level, Cause, A
     }
 }
 
-fn show(words: &Words, advice: Advice) -> ShowNow {
+/// "Stay with them" is for a sitter; everybody else may be asking for themselves.
+fn show(words: &Words, advice: Advice, caller: &Caller) -> ShowNow {
+    let text = match (caller, advice) {
+        (Caller::Sitter { .. }, _) | (_, Advice::EmergencyIfDrowsy) => words.of_advice(advice),
+        (_, Advice::Emergency | Advice::EmergencyOrCrisis) => &words.patient_emergency,
+    };
     ShowNow {
-        words: words.of_advice(advice).to_owned(),
+        words: text.to_owned(),
         emergency_number: words.emergency_number.clone(),
     }
 }

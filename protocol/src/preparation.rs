@@ -6,7 +6,7 @@ use crate::case::{Cause, Level};
 use crate::checklist::{Actor, Answer, AnswerValue};
 use crate::document::{Asks, Item, ItemPhase, OtherAnswer};
 use crate::draft::{Draft, NewDuty};
-use crate::duty::{DutyKind, Excuse, Lane, OwedBy};
+use crate::duty::{Duty, DutyKind, Lane, OwedBy};
 use crate::gate;
 use crate::people::{Caller, StaffRole};
 use crate::record::{Decision, RuleContext, SessionRecord};
@@ -252,7 +252,17 @@ pub fn unlock(
         unlocked_at: Some(now),
     });
     draft.fact("dose.unlocked", json!({ "until": until }));
-    draft.excuse(Excuse::SessionOver, |duty| duty.kind == DutyKind::LogDose);
+    expect_dose(&mut draft);
+    Ok((draft.decide(), until))
+}
+
+/// C3, counted from the first unlocking: unlocking again and again puts nothing off.
+fn expect_dose(draft: &mut Draft<'_, '_>) {
+    let expected = |duty: &Duty| duty.kind == DutyKind::LogDose;
+    if draft.record.watch.open_duties().any(expected) {
+        return;
+    }
+    let now = draft.now();
     let rule = draft.record.around.protocol.timetable.log_dose.clone();
     let ladder = draft.record.around.protocol.ladder(&rule.ladder);
     draft.open(NewDuty {
@@ -264,5 +274,4 @@ pub fn unlock(
         missed_after: Some(now + minutes(rule.missed_after_min)),
         ladder,
     });
-    Ok((draft.decide(), until))
 }

@@ -196,7 +196,8 @@ fn end_as_missed(draft: &mut Draft<'_, '_>, duty: &Duty) {
 }
 
 /// Ends a duty as unknown if it fell due while nobody was watching. Somebody calls all the same: the running session
-/// had its signal when the watch came back, any other has it now.
+/// had its signal when the watch came back, any other has it now, and so has one whose case about the gap is closed by
+/// now.
 fn unwatched(draft: &mut Draft<'_, '_>, duty: &Duty, level: Level) -> bool {
     let gaps = &draft.record.around.watch_health.gaps;
     let Some(gap) = gaps.iter().find(|gap| gap.contains(duty.due_at)).copied() else {
@@ -216,7 +217,7 @@ fn unwatched(draft: &mut Draft<'_, '_>, duty: &Duty, level: Level) -> bool {
             answered,
         },
     );
-    if !was_told(draft, &gap) {
+    if !was_told(draft, &gap) || draft.record.watch.open_case().is_none() {
         tell_of_gap(draft, &gap, level);
     }
     crate::answering::join_late_answer(draft, duty.id);

@@ -3,7 +3,6 @@
 use actix_web::http::StatusCode;
 use actix_web::web::{Data, Path};
 use actix_web::{HttpRequest, HttpResponse, delete, get, post};
-use bedside_protocol::dosing;
 use bedside_protocol::id::{DutyId, SessionId, SitterId};
 use bedside_protocol::preparation;
 use bedside_protocol::session;
@@ -16,10 +15,9 @@ use uuid::Uuid;
 use crate::answer::{done, done_with, ok, tagged};
 use crate::app::App;
 use crate::auth::{Patient, Reporter};
-use crate::bodies::{AnswerBody, CheckInBody, InvitationBody, VitalsBody, dose_report};
+use crate::bodies::{AnswerBody, CheckInBody, DoseTimeBody, InvitationBody, VitalsBody, dose_report};
 use crate::error::{ApiError, Problem};
 use crate::extract::{AnyBody, Body};
-use crate::parse::{Checks, When};
 use crate::reporting::{self, HelpCall};
 use crate::views::{
     AnsweredView, CheckedInView, InvitedView, LoggedView, MeasuredView, OwnSessionView, ResultView,
@@ -49,15 +47,6 @@ pub struct HelpBody {
     pub flag: Option<String>,
     /// A few words.
     pub note: Option<String>,
-}
-
-/// A corrected time of the dose.
-#[derive(Debug, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-pub struct DoseTimeBody {
-    /// When the lozenge went in.
-    #[schema(value_type = DateTime<Utc>)]
-    pub taken_at: When,
 }
 
 /// Until when the dose screen is unlocked.
@@ -232,20 +221,10 @@ pub async fn correct_dose_time(
     id: Path<Uuid>,
     body: Body<DoseTimeBody>,
 ) -> Result<HttpResponse, ApiError> {
-    let scope = patient.scope();
-    let once = body.once(&scope.caller);
-    let mut checks = Checks::new();
-    let taken_at = checks.when("taken_at", body.value.taken_at, app.store.clocks().clinical_now());
-    checks.done()?;
-    let corrected = app
-        .store
-        .decide_session(scope, SessionId::from(*id), once, move |record, context| {
-            Ok((
-                dosing::correct_time(record, taken_at, context)?,
-                ResultView::said("corrected"),
-            ))
-        });
-    Ok(done(&corrected.await?))
+    let session = SessionId::from(*id);
+    Ok(done(
+        &reporting::correct_dose_time(&app, patient.scope(), session, body).await?,
+    ))
 }
 
 /// Answer a check-in.

@@ -15,13 +15,15 @@ use uuid::Uuid;
 use crate::answer::{done, done_with, ok};
 use crate::app::App;
 use crate::auth::Staff;
-use crate::bodies::{AnswerBody, CheckInBody, InvitationBody, VitalsBody};
+use crate::bodies::{AnswerBody, CheckInBody, DoseTimeBody, InvitationBody, VitalsBody, dose_report};
 use crate::error::{ApiError, Problem};
-use crate::extract::Body;
-use crate::handlers::me::EmptyBody;
+use crate::extract::{AnyBody, Body};
+use crate::handlers::me::{DoseBody, EmptyBody};
 use crate::parse::Checks;
 use crate::reporting::{self};
-use crate::views::{AnsweredView, CheckedInView, InvitedView, MeasuredView, ResultView, StaffSessionView};
+use crate::views::{
+    AnsweredView, CheckedInView, InvitedView, LoggedView, MeasuredView, ResultView, StaffSessionView,
+};
 
 /// Why.
 #[derive(Debug, Clone, Deserialize, ToSchema)]
@@ -287,6 +289,45 @@ pub async fn measure(
 ) -> Result<HttpResponse, ApiError> {
     Ok(done(
         &reporting::measure(&app, staff.scope(), SessionId::from(*id), body).await?,
+    ))
+}
+
+/// Log a dose that was told on the telephone. Never refused to who may log it.
+#[utoipa::path(tag = "sessions", request_body = DoseBody, responses(
+    (status = 200, body = LoggedView), (status = 404, body = Problem),
+))]
+#[post("/v1/sessions/{id}/dose")]
+pub async fn log_dose(
+    app: Data<App>,
+    staff: Staff,
+    id: Path<Uuid>,
+    body: AnyBody,
+) -> Result<HttpResponse, ApiError> {
+    let (scope, session) = (staff.scope(), SessionId::from(*id));
+    let owner = app.store.find_session_owner(session).await?;
+    let Some((_, patient)) = owner.filter(|(clinic, _)| *clinic == staff.clinic) else {
+        return Err(ApiError::NotFound);
+    };
+    let (report, once) = (dose_report(&body.fields), body.once(&scope.caller));
+    Ok(done(
+        &reporting::log_dose(&app, scope, patient, Some(session), report, once).await?,
+    ))
+}
+
+/// Correct the time of a dose by what was told on the telephone, while the session runs.
+#[utoipa::path(tag = "sessions", request_body = DoseTimeBody, responses(
+    (status = 200, body = ResultView), (status = 409, body = Problem), (status = 422, body = Problem),
+))]
+#[post("/v1/sessions/{id}/dose/time")]
+pub async fn correct_dose_time(
+    app: Data<App>,
+    staff: Staff,
+    id: Path<Uuid>,
+    body: Body<DoseTimeBody>,
+) -> Result<HttpResponse, ApiError> {
+    let session = SessionId::from(*id);
+    Ok(done(
+        &reporting::correct_dose_time(&app, staff.scope(), session, body).await?,
     ))
 }
 

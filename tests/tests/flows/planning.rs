@@ -14,6 +14,7 @@ on_both_engines!(
     a_hold_answer_holds_the_session_and_tells_the_clinic_and_a_prescriber_lifts_it,
     a_session_nobody_starts_ends_as_a_no_show,
     an_unlocked_screen_without_a_dose_is_asked_about_and_then_told,
+    a_nurse_who_hears_that_it_was_taken_logs_it_before_the_case_can_close,
     blood_pressure_over_the_limit_three_times_holds_the_session,
 );
 
@@ -167,6 +168,57 @@ async fn an_unlocked_screen_without_a_dose_is_asked_about_and_then_told(engine: 
     assert_eq!(
         (&play.case()["level"], Play::causes(&play.case())),
         (&json!("P2"), vec!["taken_and_not_logged".to_owned()])
+    );
+}
+
+async fn a_nurse_who_hears_that_it_was_taken_logs_it_before_the_case_can_close(engine: Database) {
+    let mut play = Play::planned(Clinic::open(engine).await).await;
+    play.until_ready().await;
+    play.clinic.advance_to(play.planned_at).await;
+    play.phone.post(&play.path("/unlock"), &json!({})).expect(200);
+    // Unlocking again and again puts nothing off.
+    play.clinic
+        .advance_to(play.planned_at + Duration::minutes(20))
+        .await;
+    play.phone.post(&play.path("/unlock"), &json!({})).expect(200);
+    play.clinic
+        .advance_to(play.planned_at + Duration::minutes(30))
+        .await;
+    assert_eq!(play.state(), "unverified");
+    let page = play.take_case("nurse");
+    page.press("contacted", &[]).expect(303);
+    let closing = [
+        ("outcome", "reached_well"),
+        ("note", "Taken at 10:05, both well."),
+    ];
+    let refused = page.press("resolve", &closing);
+    assert!(
+        refused.status == 409 || refused.status == 422,
+        "{}",
+        refused.status
+    );
+    assert_eq!(play.case()["state"], "contacted");
+    let dose = format!("/v1/sessions/{}/dose", play.session);
+    play.clinic
+        .staff("coordinator")
+        .post(&dose, &json!({}))
+        .expect(404);
+    let taken_at = play.planned_at + Duration::minutes(5);
+    let logged = play
+        .clinic
+        .staff("nurse")
+        .post(&dose, &json!({ "observed_at": taken_at }))
+        .expect(200)
+        .json();
+    assert_eq!(
+        logged["taken_at"].as_str().and_then(|at| at.parse().ok()),
+        Some(taken_at),
+        "{logged}"
+    );
+    assert_eq!(
+        play.duty("C7", 0)["state"],
+        "open",
+        "the session is watched from here on"
     );
 }
 
