@@ -24,7 +24,9 @@ fn start(settings: &Settings, writer: BoxMakeWriter) {
     let builder = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(writer)
-        .with_ansi(false);
+        .with_ansi(false)
+        // It would be told on standard error by a macro that panics where that is what is closed.
+        .log_internal_errors(false);
     // A second start, which only tests make, keeps the first.
     let _ = match settings.log_format {
         LogFormat::Text => builder.try_init(),

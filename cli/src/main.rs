@@ -10,6 +10,7 @@ mod demo;
 mod keys;
 mod logs;
 mod mail_now;
+mod say;
 mod service;
 mod settings;
 mod timeline_text;

@@ -1,4 +1,5 @@
-//! A session's time line as lines of text: time, who, what, and what was sent to whom. Ids, no names.
+//! A session's time line as lines of text: time, who, what, and what was sent to whom. Ids, no names, and
+//! not what people wrote in their own words: a note may name anybody.
 
 use bedside_protocol::time::Zone;
 use bedside_store::{TimelineEntry, TimelineEvent};
@@ -6,6 +7,9 @@ use serde_json::{Value, json};
 
 /// Longest value of a detail that is shown, characters.
 const VALUE_MAX_CHARS: usize = 60;
+
+/// The name under which a fact holds what somebody wrote.
+const NOTE: &str = "note";
 
 /// One line. `who` says how a kind and an id are called.
 pub fn line(entry: &TimelineEntry, zone: Zone, who: &dyn Fn(&str, &str) -> String) -> String {
@@ -51,7 +55,7 @@ pub fn line(entry: &TimelineEntry, zone: Zone, who: &dyn Fn(&str, &str) -> Strin
 
 /// `item=phones actor=sitter`: the plain values of a fact; ids are left out, a reader follows them in the JSON form.
 fn details(detail: &Value) -> String {
-    let Value::Object(values) = detail else {
+    let Value::Object(values) = without_notes(detail) else {
         return String::new();
     };
     let shown = values
@@ -77,11 +81,31 @@ fn plain(value: &Value) -> Option<String> {
     }
 }
 
+/// The detail with its notes, wherever they stand, only measured.
+fn without_notes(detail: &Value) -> Value {
+    match detail {
+        Value::Object(values) => {
+            let kept = values.iter().map(|(name, value)| {
+                let value = match value {
+                    Value::String(note) if name == NOTE => {
+                        Value::String(format!("({} characters)", note.chars().count()))
+                    }
+                    value => without_notes(value),
+                };
+                (name.clone(), value)
+            });
+            Value::Object(kept.collect())
+        }
+        Value::Array(items) => Value::Array(items.iter().map(without_notes).collect()),
+        plain => plain.clone(),
+    }
+}
+
 fn is_id(text: &str) -> bool {
     uuid::Uuid::try_parse(text).is_ok()
 }
 
-/// The same as a JSON value, with everything.
+/// The same as a JSON value, with everything but the words of notes.
 pub fn as_json(entry: &TimelineEntry) -> Value {
     match &entry.event {
         TimelineEvent::Fact {
@@ -89,7 +113,7 @@ pub fn as_json(entry: &TimelineEntry) -> Value {
             actor,
             detail,
         } => {
-            json!({"at": entry.at, "fact": action, "actor": actor, "detail": detail})
+            json!({"at": entry.at, "fact": action, "actor": actor, "detail": without_notes(detail)})
         }
         TimelineEvent::Message {
             id,
@@ -132,5 +156,27 @@ mod tests {
             "11-25 10:00:12  patient       checklist.answered          answer=yes_no/true item=phones"
         );
         assert_eq!(as_json(&fact)["actor"], format!("patient:{id}"));
+    }
+
+    #[test]
+    fn the_words_of_a_note_are_left_out_of_text_and_json() {
+        let fact = TimelineEntry {
+            at: "2026-11-25T15:00:12Z".parse().unwrap(),
+            event: TimelineEvent::Fact {
+                action: "case.resolved".into(),
+                actor: "staff:x".into(),
+                detail: json!({
+                    "outcome": "well", "note": "Zoë slept", "signals": [{"note": "Zoë fell"}], "empty": {"note": null},
+                }),
+            },
+        };
+        let text = line(&fact, Zone::UTC, &|kind, _| kind.to_owned());
+        assert!(text.contains("note=(9 characters)"), "{text}");
+        let json = as_json(&fact);
+        assert_eq!(json["detail"]["note"], "(9 characters)");
+        assert_eq!(json["detail"]["signals"][0]["note"], "(8 characters)");
+        assert_eq!(json["detail"]["empty"]["note"], Value::Null);
+        assert_eq!(json["detail"]["outcome"], "well");
+        assert!(!text.contains("Zoë") && !json.to_string().contains("Zoë"));
     }
 }

@@ -6,9 +6,11 @@
     reason = "a failed expectation is how a test ends, in its helpers too"
 )]
 
-use std::net::TcpListener;
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::net::{TcpListener, TcpStream};
 use std::path::Path;
-use std::process::{Command, Output};
+use std::process::{Child, Command, Output, Stdio};
+use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -150,6 +152,81 @@ fn a_port_in_use_ends_the_program_by_its_setting() {
     for arguments in [["up"].as_slice(), &["api", "--development"]] {
         is_set_up_wrongly(folder.path(), &settings, arguments, &["LISTEN", &address]);
     }
+}
+
+/// Ends with the test, also with one that fails.
+struct Running(Child);
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        // It may have ended already.
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+/// The status line of a GET, if anybody answers.
+fn status_of(address: &str, path: &str) -> Option<String> {
+    let mut stream = TcpStream::connect(address).ok()?;
+    stream.set_read_timeout(Some(Duration::from_secs(5))).ok()?;
+    write!(
+        stream,
+        "GET {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n"
+    )
+    .ok()?;
+    let mut answer = Vec::new();
+    stream.read_to_end(&mut answer).ok()?;
+    let answer = String::from_utf8_lossy(&answer);
+    answer.lines().next().map(str::to_owned)
+}
+
+/// What `look` finds within half a minute.
+#[track_caller]
+fn soon<T>(mut look: impl FnMut() -> Option<T>) -> T {
+    let found = (0..600).find_map(|_| {
+        let found = look();
+        if found.is_none() {
+            std::thread::sleep(Duration::from_millis(50));
+        }
+        found
+    });
+    found.expect("it happens in time")
+}
+
+#[test]
+fn up_watches_on_when_nobody_reads_what_it_says() {
+    let folder = tempfile::tempdir().expect("a folder");
+    // A port that was free a moment ago.
+    let free = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let address = free.local_addr().expect("an address").to_string();
+    drop(free);
+    let mut command = Command::new(env!("CARGO_BIN_EXE_bedside"));
+    command
+        .current_dir(folder.path())
+        .env_clear()
+        .env("BEDSIDE_DATA_DIR", folder.path())
+        .env("BEDSIDE_LISTEN", &address)
+        .arg("up")
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped());
+    let mut running = Running(command.spawn().expect("the program starts"));
+    // As `| head -1` and a log collector that died do.
+    drop(running.0.stderr.take());
+    let mut said = BufReader::new(running.0.stdout.take().expect("a pipe"));
+    let mut line = String::new();
+    said.read_line(&mut line).expect("a line");
+    assert!(line.contains(&address), "{line}");
+    drop(said);
+
+    let status = soon(|| status_of(&address, "/health/live"));
+    assert!(status.contains(" 200 "), "{status}");
+    assert!(running.0.try_wait().expect("a child").is_none(), "it goes on");
+    let asked = Command::new("kill")
+        .args(["-TERM", &running.0.id().to_string()])
+        .status();
+    assert!(asked.expect("kill").success());
+    let ended = soon(|| running.0.try_wait().expect("a child"));
+    assert!(ended.success(), "{ended}");
 }
 
 #[test]

@@ -1,13 +1,16 @@
 //! The mails of a demo, read from its folder: a list, newest first, and one mail with its links to press.
 //!
-//! On only where a mail folder is set and the program runs for development; elsewhere these pages do not exist. A name
-//! opens a file only if the folder lists it, so no path leads out of it.
+//! On only where a mail folder is set and the program runs for development, and only for a browser on this machine;
+//! elsewhere these pages do not exist. A name opens a file only if the folder lists it, so no path leads out of it.
 
 use std::fs;
 use std::io::{self, Read as _};
-use std::path::Path;
+use std::net::{Ipv4Addr, Ipv6Addr};
+use std::path::{Path, PathBuf};
 
+use actix_web::HttpRequest;
 use actix_web::http::StatusCode;
+use actix_web::http::header::{FORWARDED, HOST, HeaderMap, X_FORWARDED_FOR, X_FORWARDED_HOST};
 use actix_web::web::{self, Data};
 use askama::Template;
 use mail_parser::{Address, MessageParser};
@@ -68,26 +71,62 @@ struct Stretch {
 }
 
 /// `GET /mails`
-pub async fn list(app: Data<App>) -> Answer {
-    let folder = folder(&app)?;
+pub async fn list(app: Data<App>, request: HttpRequest) -> Answer {
+    let folder = folder(&app, &request)?;
     let page = read(move || list_folder(&folder)).await?;
     Ok(html(StatusCode::OK, &page))
 }
 
 /// `GET /mails/{name}`
-pub async fn show(app: Data<App>, name: web::Path<String>) -> Answer {
-    let (folder, name) = (folder(&app)?, name.into_inner());
+pub async fn show(app: Data<App>, request: HttpRequest, name: web::Path<String>) -> Answer {
+    let (folder, name) = (folder(&app, &request)?, name.into_inner());
     let mail = read(move || find_mail(&folder, &name))
         .await?
         .ok_or(PageError(ApiError::NotFound))?;
     Ok(html(StatusCode::OK, &MailPage { mail }))
 }
 
-fn folder(app: &App) -> Result<std::path::PathBuf, PageError> {
+fn folder(app: &App, request: &HttpRequest) -> Result<PathBuf, PageError> {
+    listed(app, request).cloned().ok_or(PageError(ApiError::NotFound))
+}
+
+/// The folder of mails, if whoever asks may see it.
+pub fn listed<'a>(app: &'a App, request: &HttpRequest) -> Option<&'a PathBuf> {
     app.settings
         .listed_mail_folder()
-        .cloned()
-        .ok_or(PageError(ApiError::NotFound))
+        .filter(|_| is_from_here(request.headers()))
+}
+
+/// Whether a browser on this machine asks, as far as the request tells. Mails hold links that open accounts: a proxy
+/// that nobody told us of must not show them to the world, nor a foreign name that was made to resolve to loopback.
+fn is_from_here(headers: &HeaderMap) -> bool {
+    let forwarded = [FORWARDED, X_FORWARDED_FOR, X_FORWARDED_HOST];
+    if forwarded.iter().any(|name| headers.contains_key(name)) {
+        return false;
+    }
+    let mut hosts = headers.get_all(HOST);
+    // With two of them nobody knows which one counts.
+    let (Some(host), None) = (hosts.next(), hosts.next()) else {
+        return false;
+    };
+    host.to_str().is_ok_and(is_loopback)
+}
+
+/// Whether `host`, with or without a port, is this machine.
+fn is_loopback(host: &str) -> bool {
+    let (name, port) = match host.rsplit_once(':') {
+        Some((name, port)) if !port.ends_with(']') => (name, Some(port)),
+        _ => (host, None),
+    };
+    if port.is_some_and(|port| port.parse::<u16>().is_err()) {
+        return false;
+    }
+    match name.strip_prefix('[').and_then(|it| it.strip_suffix(']')) {
+        Some(address) => address.parse().is_ok_and(|ip: Ipv6Addr| ip.is_loopback()),
+        None => {
+            name.eq_ignore_ascii_case("localhost") || name.parse().is_ok_and(|ip: Ipv4Addr| ip.is_loopback())
+        }
+    }
 }
 
 async fn read<T: Send + 'static>(
@@ -241,6 +280,53 @@ mod tests {
         );
         assert!(!page.contains("<p>no</p>"), "the source is text too");
         super::super::keep_for_a_look("mail", &page);
+    }
+
+    #[test]
+    fn only_a_browser_on_this_machine_sees_mails() {
+        let from_here = |given: &[(&str, &str)]| {
+            let mut headers = HeaderMap::new();
+            for (name, value) in given {
+                headers.append(name.parse().unwrap(), value.parse().unwrap());
+            }
+            is_from_here(&headers)
+        };
+        for host in [
+            "localhost",
+            "LocalHost:8080",
+            "127.0.0.1",
+            "127.0.0.1:8080",
+            "127.9.9.9:1",
+            "[::1]",
+            "[::1]:8080",
+        ] {
+            assert!(from_here(&[("host", host)]), "{host}");
+            for name in ["forwarded", "X-Forwarded-For", "x-forwarded-host"] {
+                assert!(
+                    !from_here(&[("host", host), (name, "127.0.0.1")]),
+                    "{host} {name}"
+                );
+            }
+        }
+        for host in [
+            "",
+            "bedside.example.org",
+            "localhost.example.org",
+            "127.0.0.1.example.org",
+            "example.org:127",
+            "10.0.0.1:8080",
+            "0.0.0.0",
+            "[::2]",
+            "[::1",
+            "::1",
+            "localhost:x",
+            "localhost:1:2",
+            "user@localhost",
+        ] {
+            assert!(!from_here(&[("host", host)]), "{host}");
+        }
+        assert!(!from_here(&[]));
+        assert!(!from_here(&[("host", "localhost"), ("host", "localhost")]));
     }
 
     #[test]

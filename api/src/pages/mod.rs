@@ -30,7 +30,7 @@ mod sitter_tests;
 use actix_web::http::StatusCode;
 use actix_web::http::header::{CACHE_CONTROL, CONTENT_TYPE};
 use actix_web::web::{self, Data, ServiceConfig};
-use actix_web::{Handler, HttpResponse, Resource, Responder};
+use actix_web::{Handler, HttpRequest, HttpResponse, Resource, Responder};
 use askama::Template;
 
 use self::dead::DeadPage;
@@ -115,7 +115,7 @@ where
         .route(web::get().to(to_the_page))
 }
 
-async fn to_the_page(request: actix_web::HttpRequest) -> HttpResponse {
+async fn to_the_page(request: HttpRequest) -> HttpResponse {
     let mut parts = request.path().splitn(4, '/').skip(1);
     let (kind, name) = (parts.next().unwrap_or_default(), parts.next().unwrap_or_default());
     match kind {
@@ -124,10 +124,10 @@ async fn to_the_page(request: actix_web::HttpRequest) -> HttpResponse {
     }
 }
 
-async fn index(app: Data<App>) -> Answer {
+async fn index(app: Data<App>, request: HttpRequest) -> Answer {
     let page = IndexPage {
         frame: Frame::of("Bedside", &app.protocol),
-        mails: app.settings.listed_mail_folder().is_some(),
+        mails: mails::listed(&app, &request).is_some(),
     };
     Ok(html(StatusCode::OK, &page))
 }

@@ -14,6 +14,7 @@ use bedside_store::{Account, NewAccount, NewClinic, Scope, Store, SystemClocks};
 
 use crate::arguments::UpArguments;
 use crate::commands::{clinic, staff};
+use crate::say::say;
 use crate::service::{self, Working};
 use crate::settings::{Faults, Mode, Settings};
 use crate::{keys, wiring};
@@ -29,19 +30,22 @@ pub async fn run(settings: Settings, arguments: UpArguments) -> Result<()> {
     let listener = wiring::bind(&settings)?;
     let store = wiring::migrate_and_open_store(&settings, Arc::new(SystemClocks)).await?;
     let base = staff::base_url(&settings)?;
-    println!(
+    say(format_args!(
         "Bedside listens on {}; its pages begin with {base}",
         settings.listen
-    );
+    ));
     first_administrator(&settings, &store, &base, arguments).await?;
     let working = Working::start(&settings, store.clone())?;
     if let Some(folder) = wiring::mail_folder(&settings) {
-        println!("Mails are written to {}; see {base}/mails", folder.display());
+        say(format_args!(
+            "Mails are written to {}; see {base}/mails",
+            folder.display()
+        ));
     }
-    println!("API documentation: {base}/docs");
-    println!("Ctrl-C stops.");
-    let on_loopback = settings.listens_on_loopback();
-    service::serve_until_stopped(&settings, store, listener, on_loopback, Some(working)).await
+    say(format_args!("API documentation: {base}/docs"));
+    say("Ctrl-C stops.");
+    let shows_all = settings.serves_this_machine_only();
+    service::serve_until_stopped(&settings, store, listener, shows_all, Some(working)).await
 }
 
 fn unusable(folder: &Path, error: &std::io::Error) -> Faults {
@@ -102,7 +106,7 @@ async fn first_administrator(
         clinic.slug, link.url
     );
     write_private(&file, &text).map_err(|error| unusable(&file, &error))?;
-    println!("{text}(also in {})", file.display());
+    say(format_args!("{text}(also in {})", file.display()));
     Ok(())
 }
 

@@ -26,6 +26,7 @@ use tokio::runtime::Handle;
 
 use crate::arguments::DemoArguments;
 use crate::clock::FastClock;
+use crate::say::say;
 use crate::service::{Working, asked_to_stop};
 use crate::settings::{Mode, Settings};
 use crate::{keys, logs, timeline_text, wiring};
@@ -48,10 +49,10 @@ const MARK: &str = "made-by-bedside-demo";
 
 /// Sets the stage, plays, and either ends or stays up.
 pub async fn run(arguments: DemoArguments) -> Result<ExitCode> {
-    println!(
+    say(format_args!(
         "Bedside demo: one session at {} times the speed of life. Everyone in it is invented.",
         arguments.speed
-    );
+    ));
     make_folder_anew(&arguments.folder)?;
     let listener = bind(arguments.port)?;
     let settings = settings(&arguments.folder, listener.local_addr()?)?;
@@ -61,14 +62,20 @@ pub async fn run(arguments: DemoArguments) -> Result<ExitCode> {
     let stage = Stage::new(Arc::clone(&clock), zone);
     let clocks: Arc<dyn Clocks> = clock;
     let store = wiring::migrate_and_open_store(&settings, clocks).await?;
-    println!("Database: {}", arguments.folder.join("bedside.sqlite").display());
-    println!("Mails:    {}", arguments.folder.join("mails").display());
+    say(format_args!(
+        "Database: {}",
+        arguments.folder.join("bedside.sqlite").display()
+    ));
+    say(format_args!(
+        "Mails:    {}",
+        arguments.folder.join("mails").display()
+    ));
     enter_cast(&store, zone).await?;
 
     let serving = wiring::serve(&settings, store.clone(), listener, true).await?;
     let working = Working::start(&settings, store.clone())?;
     let base = settings.public_base_url.clone().unwrap_or_default();
-    println!("API:      {base}");
+    say(format_args!("API:      {base}"));
     introduce_cast();
 
     let (mailboxes, expectations) = (Mailboxes::default(), Expectations::default());
@@ -125,7 +132,7 @@ pub async fn run(arguments: DemoArguments) -> Result<ExitCode> {
     }
     serving.stop().await;
     working.stop().await;
-    println!("The demo has ended.");
+    say("The demo has ended.");
     Ok(status)
 }
 
@@ -207,9 +214,9 @@ async fn enter_cast(store: &Store, zone: Zone) -> Result<()> {
 }
 
 fn introduce_cast() {
-    println!("\nJordan is the patient, Sam the sitter. At the clinic:");
+    say("\nJordan is the patient, Sam the sitter. At the clinic:");
     for staff in cast::STAFF {
-        println!("  {:<14} {}", staff.name, staff.place.name());
+        say(format_args!("  {:<14} {}", staff.name, staff.place.name()));
     }
 }
 
@@ -320,31 +327,40 @@ async fn names(store: &Store) -> Result<std::collections::HashMap<String, String
 }
 
 fn go_on_by_hand(base: &str, played: &Played) {
-    println!("\nThe clock runs at normal speed now. Go on by hand:");
-    println!("  API documentation       {base}/docs");
-    println!("  Mails, newest first     {base}/mails");
-    println!("  Sam's page              {base}{}", played.sitter_page);
-    println!("  The closed case's page  {base}{}", played.case_page);
-    println!("  The clinic's worklist   {base}/cases");
-    println!(
-        "  A new case              press \"Something is wrong\" on Sam's page; its page is behind the mail to Nora"
+    say("\nThe clock runs at normal speed now. Go on by hand:");
+    say(format_args!("  API documentation       {base}/docs"));
+    say(format_args!("  Mails, newest first     {base}/mails"));
+    say(format_args!(
+        "  Sam's page              {base}{}",
+        played.sitter_page
+    ));
+    say(format_args!(
+        "  The closed case's page  {base}{}",
+        played.case_page
+    ));
+    say(format_args!("  The clinic's worklist   {base}/cases"));
+    say(
+        "  A new case              press \"Something is wrong\" on Sam's page; its page is behind the mail to Nora",
     );
-    println!("Log-ins, of this demo only (clinic \"{}\"):", cast::CLINIC);
-    println!(
+    say(format_args!(
+        "Log-ins, of this demo only (clinic \"{}\"):",
+        cast::CLINIC
+    ));
+    say(format_args!(
         "  {:<14} {:<24} {:<24}",
         cast::patient::NAME,
         cast::patient::EMAIL,
         cast::patient::PASSWORD
-    );
+    ));
     for staff in cast::STAFF {
-        println!(
+        say(format_args!(
             "  {:<14} {:<24} {:<24} PIN {}  {}",
             staff.name,
             staff.email,
             staff.password,
             staff.pin,
             staff.place.name()
-        );
+        ));
     }
-    println!("Ctrl-C ends the demo.");
+    say("Ctrl-C ends the demo.");
 }

@@ -7,7 +7,7 @@ mod sources;
 pub mod table;
 
 use std::fmt;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 
 pub use mail::{MailRoute, Relay};
@@ -73,7 +73,7 @@ pub enum Mode {
     Production,
     /// `--development`: what is missing is made up for this machine.
     Development,
-    /// `up`: like development on loopback, like production elsewhere; keys are made on first start.
+    /// `up`: like development where only this machine reaches it, else like production; keys are made on first start.
     Up,
 }
 
@@ -202,13 +202,20 @@ impl Settings {
         self.listen.ip().is_loopback()
     }
 
+    /// Whether nothing says that anybody reaches the program from another machine. A proxy that does TLS forwards to
+    /// loopback, so where we listen does not tell it alone.
+    pub fn serves_this_machine_only(&self) -> bool {
+        let here = |url: &str| host_of(url).is_some_and(|host| is_loopback(&host));
+        self.listens_on_loopback() && !self.trusted_proxy && self.public_base_url.as_deref().is_none_or(here)
+    }
+
     /// What a service needs beyond being well formed: in production everything is demanded, else it is filled in for
     /// this machine. The key is seen to where it is read (`keys.rs`).
     pub fn for_service(mut self, mode: Mode) -> Result<Self, Faults> {
         let strict = match mode {
             Mode::Production => true,
             Mode::Development => false,
-            Mode::Up => !self.listens_on_loopback(),
+            Mode::Up => !self.serves_this_machine_only(),
         };
         let mut faults = Vec::new();
         if strict {
@@ -276,12 +283,7 @@ impl Settings {
 
     /// The name for EHLO.
     pub fn hello_name(&self) -> String {
-        let from_url = || {
-            self.public_base_url
-                .as_deref()
-                .and_then(host_of)
-                .map(str::to_owned)
-        };
+        let from_url = || self.public_base_url.as_deref().and_then(host_of);
         self.smtp_hello_name
             .clone()
             .or_else(from_url)
@@ -395,10 +397,18 @@ fn base_url(text: &str) -> Result<String, String> {
 }
 
 /// The host of a URL that [`base_url`] let pass.
-fn host_of(url: &str) -> Option<&str> {
-    let rest = url.split_once("://")?.1;
-    let host = rest.split('/').next()?;
-    Some(host.rsplit_once(':').map_or(host, |(host, _)| host))
+fn host_of(url: &str) -> Option<String> {
+    let uri: ureq::http::Uri = url.parse().ok()?;
+    uri.host().map(str::to_owned)
+}
+
+/// Whether a URL's host is this machine. A name that merely resolves to it is not: elsewhere it may not.
+fn is_loopback(host: &str) -> bool {
+    let bare = host
+        .strip_prefix('[')
+        .and_then(|it| it.strip_suffix(']'))
+        .unwrap_or(host);
+    host.eq_ignore_ascii_case("localhost") || bare.parse().is_ok_and(|ip: IpAddr| ip.is_loopback())
 }
 
 fn host_name(text: &str) -> Result<String, String> {

@@ -170,7 +170,8 @@ pub fn markdown() -> String {
     }
     page.push_str(
         "\n`bedside api` and `bedside worker` run in production unless `--development` is given, and so does `bedside up` \
-         when it listens on anything but loopback. Production refuses to start without `PUBLIC_BASE_URL` (https), `MAIL` \
+         when it listens on anything but loopback, when the host of `PUBLIC_BASE_URL` is anything but loopback \
+         (`localhost`, `127.0.0.0/8`, `[::1]`), or when `TRUSTED_PROXY` is `yes`. Production refuses to start without `PUBLIC_BASE_URL` (https), `MAIL` \
          (smtp), `MAIL_FROM` and `MASTER_KEY`. `bedside up` makes the key on its first start.\n",
     );
     page

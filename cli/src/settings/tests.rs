@@ -184,6 +184,45 @@ fn production_demands_a_public_url_and_mail_and_loopback_makes_them_up() {
 }
 
 #[test]
+fn up_behind_a_proxy_or_under_a_public_name_is_production() {
+    let missing = |given: &[(&str, &str)]| match parsed(given).unwrap().for_service(Mode::Up) {
+        Ok(_) => Vec::new(),
+        Err(faults) => faults.0.into_iter().map(|fault| fault.setting).collect(),
+    };
+    let url = |url| [("BEDSIDE_PUBLIC_BASE_URL", url)];
+    for here in [
+        "http://localhost:8080",
+        "https://LOCALHOST",
+        "http://127.0.0.1",
+        "http://127.8.9.10:81/x",
+        "http://[::1]",
+        "http://[::1]:8080",
+    ] {
+        assert!(parsed(&url(here)).unwrap().serves_this_machine_only(), "{here}");
+        assert!(missing(&url(here)).is_empty(), "{here}");
+    }
+    for elsewhere in [
+        "https://bedside.example.org",
+        "https://localhost.example.org",
+        "https://127.0.0.1.example.org",
+        "https://10.0.0.1",
+        "https://[2001:db8::1]:8443",
+    ] {
+        assert_eq!(
+            missing(&url(elsewhere)),
+            ["BEDSIDE_MAIL", "BEDSIDE_MAIL_FROM"],
+            "{elsewhere}"
+        );
+    }
+    assert_eq!(
+        missing(&[("BEDSIDE_TRUSTED_PROXY", "yes")]),
+        ["BEDSIDE_PUBLIC_BASE_URL", "BEDSIDE_MAIL", "BEDSIDE_MAIL_FROM"]
+    );
+    assert!(missing(&[("BEDSIDE_TRUSTED_PROXY", "no")]).is_empty());
+    assert!(missing(&PRODUCTION).is_empty(), "the key is made, not demanded");
+}
+
+#[test]
 fn a_user_of_the_relay_and_the_password_go_together() {
     let with_user = ("BEDSIDE_MAIL", "smtp://clinic@relay.example.org");
     let variables: Vec<_> = PRODUCTION
