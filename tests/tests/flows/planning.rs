@@ -178,7 +178,7 @@ async fn a_nurse_who_hears_that_it_was_taken_logs_it_before_the_case_can_close(e
     play.phone.post(&play.path("/unlock"), &json!({})).expect(200);
     // Unlocking again and again puts nothing off.
     play.clinic
-        .advance_to(play.planned_at + Duration::minutes(20))
+        .advance_to(play.planned_at + Duration::minutes(5))
         .await;
     play.phone.post(&play.path("/unlock"), &json!({})).expect(200);
     play.clinic
