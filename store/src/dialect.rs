@@ -223,7 +223,8 @@ pub(crate) struct ClaimRequest<'a> {
 }
 
 /// Takes rows that are due, and rows whose lease ran out, for `owner`: bumps their fence and counts the attempt.
-/// Most urgent lane first, oldest first. Two workers never get one row.
+/// Most urgent lane first; in a lane first attempts (their `retry_at` is 0) before repeats, oldest first. Two workers never
+/// get one row.
 pub(crate) fn claim(
     connection: &mut AnyConnection,
     request: &ClaimRequest<'_>,
@@ -403,6 +404,50 @@ pub(crate) fn archive_outbox(connection: &mut AnyConnection, ids: &[String]) -> 
         .execute(connection)?;
     diesel::delete(outbox::table.filter(outbox::id.eq_any(ids))).execute(connection)?;
     Ok(())
+}
+
+#[derive(QueryableByName)]
+struct OneNumber {
+    #[diesel(sql_type = Nullable<BigInt>)]
+    value: Option<i64>,
+}
+
+/// When the first notice was due of an open case's present round of which none was sent; the earliest of all such cases.
+/// Few cases are open at a time, and a case's notices are found by its subject.
+pub(crate) fn first_unheard_notice(connection: &mut AnyConnection) -> QueryResult<Option<i64>> {
+    let of_round = |table: &str| {
+        format!(
+            "{table}.subject_id = c.subject_id AND {table}.about_kind = 'case' AND {table}.about_id = c.id \
+             AND {table}.about_round = c.round"
+        )
+    };
+    let (waiting, done) = (of_round("outbox"), of_round("outbox_done"));
+    // That a case is not resolved is said for SQLite, which finds the partial index by it.
+    let sql = format!(
+        "WITH unheard AS (SELECT id, subject_id, round FROM cases c \
+            WHERE c.state = 'open' AND c.state <> 'resolved' \
+            AND NOT EXISTS (SELECT 1 FROM outbox WHERE {waiting} AND outbox.state = 'sent') \
+            AND NOT EXISTS (SELECT 1 FROM outbox_done WHERE {done} AND outbox_done.state = 'sent')) \
+         SELECT MIN(due.not_before) AS value FROM ( \
+            SELECT outbox.not_before FROM unheard c JOIN outbox ON {waiting} \
+            UNION ALL \
+            SELECT outbox_done.not_before FROM unheard c JOIN outbox_done ON {done}) AS due"
+    );
+    let rows: Vec<OneNumber> = diesel::sql_query(sql).load(connection)?;
+    Ok(rows.first().and_then(|row| row.value))
+}
+
+/// How many clinics have a session that is neither a draft nor over, and nobody active at a place that must be filled.
+pub(crate) fn count_clinics_without_on_call(connection: &mut AnyConnection) -> QueryResult<i64> {
+    let rows: Vec<OneNumber> = diesel::sql_query(
+        "SELECT COUNT(*) AS value FROM clinics c WHERE \
+            (SELECT COUNT(DISTINCT o.place) FROM on_call o JOIN accounts a ON a.id = o.account_id \
+                WHERE o.clinic_id = c.id AND o.place IN ('nurse', 'backup', 'fallback') AND a.active) < 3 \
+            AND EXISTS (SELECT 1 FROM sessions s WHERE s.clinic_id = c.id AND s.state IN ('scheduled', 'prep_open', \
+                'ready', 'held', 'dosed', 'monitoring', 'emergency', 'unverified'))",
+    )
+    .load(connection)?;
+    Ok(rows.first().and_then(|row| row.value).unwrap_or(0))
 }
 
 /// Folds SQLite's WAL into the file and refreshes what the planner knows. Outside a transaction.

@@ -98,6 +98,16 @@ impl Store {
         })
     }
 
+    /// How many clinics with a session that is neither a draft nor over lack an active nurse, backup or fallback on their
+    /// on-call list. For readiness.
+    pub async fn count_clinics_without_on_call(&self) -> Result<u64, StoreError> {
+        self.read_job(Scope::system(), |tx| {
+            let count = dialect::count_clinics_without_on_call(tx.connection)?;
+            Ok(count.unsigned_abs())
+        })
+        .await
+    }
+
     /// A clinic's on-call list, by place and then in its order.
     pub async fn list_on_call(&self, clinic: ClinicId) -> Result<Vec<OnCallPerson>, StoreError> {
         self.read_job(Scope::system(), move |tx| load::on_call_of(tx, clinic))

@@ -26,6 +26,9 @@ use crate::transaction::Tx;
 /// Silence of all workers that makes a gap, on the machine clock. A worker's cycle takes seconds.
 const GAP_AFTER: Duration = Duration::seconds(120);
 
+/// How far ahead of this machine's clock a heartbeat may be: two hosts' clocks are never the same.
+const AHEAD_MAX: Duration = Duration::seconds(10);
+
 /// How far back gaps are part of a record.
 const GAPS_KNOWN_FOR: Duration = Duration::days(7);
 
@@ -78,8 +81,11 @@ pub(crate) fn health(tx: &mut Tx<'_>) -> Result<WatchHealth, Stop> {
         .select(GapRow::as_select())
         .load(tx.connection)?;
     let gaps = gaps.iter().map(gap_value).collect::<Result<_, _>>()?;
-    // A clock that jumped back makes no silence.
-    let silent_for = last.map(|last| (tx.machine_now - from_ms(last)).max(Duration::zero()));
+    // A heartbeat well ahead of the clock tells nothing: after a clock was set back, a dead watch must not look alive.
+    let silent_for = last
+        .map(|last| tx.machine_now - from_ms(last))
+        .filter(|silent_for| *silent_for >= -AHEAD_MAX)
+        .map(|silent_for| silent_for.max(Duration::zero()));
     Ok(WatchHealth { silent_for, gaps })
 }
 
@@ -237,6 +243,23 @@ impl Store {
     pub async fn count_postponed(&self) -> Result<u64, StoreError> {
         self.read_job(Scope::system(), |tx| {
             let count: i64 = postponements::table.count().get_result(tx.connection)?;
+            Ok(count.unsigned_abs())
+        })
+        .await
+    }
+
+    /// How many subjects failed more than once in a row and are still due. For readiness: one that has nothing due any
+    /// more was dealt with by somebody else, or is over.
+    pub async fn count_failing_subjects(&self) -> Result<u64, StoreError> {
+        self.read_job(Scope::system(), |tx| {
+            let due = duties::table
+                .filter(duties::wake_at.le(to_ms(tx.now)))
+                .select(duties::subject_id);
+            let count: i64 = postponements::table
+                .filter(postponements::failures.gt(1))
+                .filter(postponements::subject_id.eq_any(due))
+                .count()
+                .get_result(tx.connection)?;
             Ok(count.unsigned_abs())
         })
         .await

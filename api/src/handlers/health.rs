@@ -4,6 +4,7 @@
 
 use actix_web::web::Data;
 use actix_web::{HttpResponse, get};
+use bedside_store::StoreError;
 use chrono::Duration;
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -33,11 +34,11 @@ pub struct ReadyView {
 /// One part.
 #[derive(Debug, PartialEq, Eq, Serialize, ToSchema)]
 pub struct PartView {
-    /// `database`, `migrations`, `worker` or `escalations`.
+    /// `database`, `migrations`, `worker`, `escalations`, `subjects` or `on_call`.
     pub name: String,
     /// Whether it does its work.
     pub ok: bool,
-    /// Seconds since the worker's last verified cycle, or since the oldest unsent escalation was due.
+    /// Seconds since the worker's last verified cycle, or since the oldest escalation was due that reached nobody.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub age_s: Option<i64>,
     /// In words.
@@ -64,20 +65,13 @@ pub async fn live() -> HttpResponse {
     })
 }
 
-/// Database, worker and mail do their work.
+/// Database, worker and mail do their work, and somebody is on call.
 #[utoipa::path(tag = "system", responses((status = 200, body = ReadyView), (status = 503, body = ReadyView)))]
 #[get("/health/ready")]
 pub async fn ready(app: Data<App>) -> HttpResponse {
-    let view = match (
-        app.store.watch_health().await,
-        app.store.oldest_unsent_escalation().await,
-    ) {
-        (Ok(watch), Ok(unsent)) => judge(
-            watch.silent_for,
-            unsent,
-            Duration::seconds(app.protocol.watch.alive_within_s),
-        ),
-        (Err(error), _) | (_, Err(error)) => {
+    let view = match look(&app).await {
+        Ok(findings) => judge(&findings, Duration::seconds(app.protocol.watch.alive_within_s)),
+        Err(error) => {
             // Logged where it is turned into an answer.
             let error = ApiError::from(error);
             let detail = if error == ApiError::Busy {
@@ -98,25 +92,71 @@ pub async fn ready(app: Data<App>) -> HttpResponse {
     }
 }
 
-fn judge(silent_for: Option<Duration>, unsent: Option<Duration>, alive_within: Duration) -> ReadyView {
+/// What the store knows that readiness is judged by.
+#[derive(Debug, Clone, Copy, Default)]
+struct Findings {
+    silent_for: Option<Duration>,
+    unsent: Option<Duration>,
+    unheard: Option<Duration>,
+    failing_subjects: u64,
+    without_on_call: u64,
+}
+
+async fn look(app: &App) -> Result<Findings, StoreError> {
+    Ok(Findings {
+        silent_for: app.store.watch_health().await?.silent_for,
+        unsent: app.store.oldest_unsent_escalation().await?,
+        unheard: app.store.oldest_unheard_case().await?,
+        failing_subjects: app.store.count_failing_subjects().await?,
+        without_on_call: app.store.count_clinics_without_on_call().await?,
+    })
+}
+
+fn judge(findings: &Findings, alive_within: Duration) -> ReadyView {
+    let Findings {
+        silent_for,
+        unsent,
+        unheard,
+        ..
+    } = *findings;
     let alive = silent_for.is_some_and(|silent_for| silent_for < alive_within);
     let worker = match (alive, silent_for) {
         (true, _) => "is watching",
         (false, Some(_)) => "has been silent for too long; nobody is watching",
-        (false, None) => "has never completed a cycle; nobody is watching",
+        (false, None) => {
+            "no completed cycle is known, or its time is ahead of this clock; nobody is watching"
+        }
     };
-    let sent = unsent.is_none_or(|unsent| unsent <= Duration::seconds(UNSENT_MAX_S));
-    let escalations = match (sent, unsent) {
-        (true, None) => "none waits",
-        (true, Some(_)) => "one is being sent",
-        (false, _) => "one could not be sent for too long; look at the mail server",
+    let limit = Duration::seconds(UNSENT_MAX_S);
+    let sent = unsent.is_none_or(|unsent| unsent <= limit);
+    let heard = unheard.is_none_or(|unheard| unheard < limit);
+    let escalations = match (sent, heard, unsent) {
+        (false, ..) => "one could not be sent for too long; look at the mail server",
+        (true, false, _) => "an open case was sent to nobody; look at the mail server and the addresses",
+        (true, true, None) => "none waits",
+        (true, true, Some(_)) => "one is being sent",
+    };
+    let escalations_age = if sent && !heard { unheard } else { unsent };
+    let subjects_work = findings.failing_subjects == 0;
+    let subjects = if subjects_work {
+        "all can be worked on"
+    } else {
+        "one or more cannot be worked on again and again; look at the worker's log"
+    };
+    let on_call_filled = findings.without_on_call == 0;
+    let on_call = if on_call_filled {
+        "every clinic with a session has nurse, backup and fallback"
+    } else {
+        "a clinic with a session lacks an active nurse, backup or fallback; set its on-call list"
     };
     let parts = vec![
         PartView::new("database", true, None, "answers"),
         // A store whose schema is not this program's does not open.
         PartView::new("migrations", true, None, "are those of this program"),
         PartView::new("worker", alive, silent_for, worker),
-        PartView::new("escalations", sent, unsent, escalations),
+        PartView::new("escalations", sent && heard, escalations_age, escalations),
+        PartView::new("subjects", subjects_work, None, subjects),
+        PartView::new("on_call", on_call_filled, None, on_call),
     ];
     let all_well = parts.iter().all(|part| part.ok);
     ReadyView {
@@ -130,23 +170,47 @@ mod tests {
     use super::*;
 
     #[test]
-    fn readiness_is_red_when_nobody_watches_or_an_escalation_is_stuck() {
+    fn readiness_is_red_when_nobody_watches_or_nobody_would_hear() {
         let seconds = |seconds: i64| Some(Duration::seconds(seconds));
         let alive = Duration::seconds(120);
-        let cases = [
-            (seconds(5), None, "ready", [true, true]),
-            (seconds(5), seconds(10), "ready", [true, true]),
-            (seconds(120), None, "not_ready", [false, true]),
-            (None, None, "not_ready", [false, true]),
-            (seconds(5), seconds(61), "not_ready", [true, false]),
+        let well = Findings {
+            silent_for: seconds(5),
+            ..Findings::default()
+        };
+        let with = |change: fn(&mut Findings)| {
+            let mut findings = well;
+            change(&mut findings);
+            findings
+        };
+        let cases: [(Findings, &[&str]); 10] = [
+            (well, &[]),
+            (with(|it| it.unsent = Some(Duration::seconds(60))), &[]),
+            (with(|it| it.unheard = Some(Duration::seconds(59))), &[]),
+            (
+                with(|it| it.silent_for = Some(Duration::seconds(120))),
+                &["worker"],
+            ),
+            (with(|it| it.silent_for = None), &["worker"]),
+            (
+                with(|it| it.unsent = Some(Duration::seconds(61))),
+                &["escalations"],
+            ),
+            (
+                with(|it| it.unheard = Some(Duration::seconds(60))),
+                &["escalations"],
+            ),
+            (with(|it| it.failing_subjects = 1), &["subjects"]),
+            (with(|it| it.without_on_call = 1), &["on_call"]),
+            (
+                with(|it| (it.failing_subjects, it.without_on_call) = (2, 2)),
+                &["subjects", "on_call"],
+            ),
         ];
-        for (silent_for, unsent, status, [worker, escalations]) in cases {
-            let view = judge(silent_for, unsent, alive);
-            assert_eq!(view.status, status);
-            assert_eq!(
-                view.parts.iter().map(|part| part.ok).collect::<Vec<_>>(),
-                [true, true, worker, escalations]
-            );
+        for (findings, red) in cases {
+            let view = judge(&findings, alive);
+            assert_eq!(view.status, if red.is_empty() { "ready" } else { "not_ready" });
+            let not_ok = view.parts.iter().filter(|part| !part.ok);
+            assert_eq!(not_ok.map(|part| part.name.as_str()).collect::<Vec<_>>(), red);
         }
     }
 }

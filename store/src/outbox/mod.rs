@@ -75,7 +75,8 @@ fn row_of(
         state: "pending".to_owned(),
         not_before: to_ms(notice.not_before),
         stale_after: notice.stale_after.map(to_ms),
-        retry_at: to_ms(tx.machine_now),
+        // At once, whatever the clock of the host that sends it says.
+        retry_at: 0,
         subject_kind: subject.map(|subject| subject.kind().to_owned()),
         subject_id: subject.map(Subject::id),
         about_kind: about_kind.to_owned(),
@@ -132,6 +133,16 @@ impl Store {
                 .first(tx.connection)
                 .optional()?;
             Ok(oldest.flatten().map(|oldest| tx.now - from_ms(oldest)))
+        })
+        .await
+    }
+
+    /// How long ago the first notice was due of the present round of an open case, of which no notice was sent to anybody:
+    /// the longest such time; `None` when every open case was sent to somebody. For readiness.
+    pub async fn oldest_unheard_case(&self) -> Result<Option<Duration>, StoreError> {
+        self.read_job(Scope::system(), |tx| {
+            let oldest = dialect::first_unheard_notice(tx.connection)?;
+            Ok(oldest.map(|oldest| tx.now - from_ms(oldest)))
         })
         .await
     }

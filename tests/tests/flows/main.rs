@@ -8,6 +8,7 @@ mod missed;
 mod outage;
 mod pages;
 mod planning;
+mod readiness;
 mod scanner;
 mod sitter;
 mod strangers;

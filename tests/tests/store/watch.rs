@@ -15,6 +15,7 @@ on_both_engines!(
     silence_becomes_a_gap_and_wakes_the_release_of_running_sessions,
     two_workers_that_come_back_at_once_keep_one_gap,
     due_subjects_come_by_lane_and_one_that_fails_is_left_alone,
+    a_heartbeat_ahead_of_the_clock_tells_nothing,
 );
 
 async fn beat(bed: &Bed, worker: &str) {
@@ -141,10 +142,38 @@ async fn due_subjects_come_by_lane_and_one_that_fails_is_left_alone(engine: Data
     let later = bed.store.clocks().machine_now() + Duration::minutes(1);
     assert_eq!(bed.store.postpone(first, later).await.unwrap(), 1);
     assert_eq!(bed.store.list_due(10).await.unwrap(), [second]);
+    assert_eq!(
+        bed.store.count_failing_subjects().await.unwrap(),
+        0,
+        "once is no fault"
+    );
     assert_eq!(bed.store.postpone(first, later).await.unwrap(), 2);
+    assert_eq!(bed.store.count_failing_subjects().await.unwrap(), 1);
     bed.advance(Duration::minutes(1));
     assert_eq!(bed.store.list_due(10).await.unwrap().len(), 2);
     assert_eq!(bed.store.count_postponed().await.unwrap(), 1);
     bed.store.forget_postponed(first).await.unwrap();
+    assert_eq!(bed.store.count_failing_subjects().await.unwrap(), 0);
     assert_eq!(bed.store.count_postponed().await.unwrap(), 0);
+}
+
+async fn a_heartbeat_ahead_of_the_clock_tells_nothing(engine: Database) {
+    let bed = Bed::made(engine).await;
+    beat(&bed, "w").await;
+    bed.advance(Duration::seconds(-10));
+    let silent_for = bed.store.watch_health().await.unwrap().silent_for;
+    assert_eq!(
+        silent_for,
+        Some(Duration::zero()),
+        "two hosts' clocks differ a little"
+    );
+    bed.advance(Duration::seconds(-1));
+    assert_eq!(bed.store.watch_health().await.unwrap().silent_for, None);
+    beat(&bed, "w").await;
+    let silent_for = bed.store.watch_health().await.unwrap().silent_for;
+    assert_eq!(
+        silent_for,
+        Some(Duration::zero()),
+        "a new cycle is a sign of life"
+    );
 }

@@ -1,0 +1,120 @@
+//! Readiness is red, and says which part, when a signal would reach nobody or a record cannot be worked on.
+
+use bedside_protocol::time::seconds;
+use bedside_protocol::watch::Subject;
+use bedside_tests::clinic::Clinic;
+use bedside_tests::database::Database;
+use bedside_tests::on_both_engines;
+use bedside_tests::play::Play;
+use bedside_tests::smtp_server::{Script, SmtpServer};
+use serde_json::json;
+
+on_both_engines!(
+    a_clinic_with_a_session_and_no_nurse_on_call_is_not_ready,
+    a_case_of_which_every_mail_is_refused_is_not_ready,
+    a_subject_that_fails_again_and_again_is_not_ready,
+);
+
+const STAFF: [&str; 6] = [
+    "nurse",
+    "backup",
+    "prescriber",
+    "manager",
+    "administrator",
+    "coordinator",
+];
+
+/// The parts that are red; none when the whole is ready.
+fn red_parts(clinic: &Clinic) -> Vec<String> {
+    let answer = clinic.http.get("/health/ready");
+    for person in ["Robin", "Quillfeather", "@", "Nora", "Willow"] {
+        assert!(!answer.body.contains(person), "{}", answer.body);
+    }
+    let parts = answer.json()["parts"].as_array().expect("parts").clone();
+    let red: Vec<String> = parts
+        .iter()
+        .filter(|part| part["ok"] == json!(false))
+        .map(|part| part["name"].as_str().expect("a name").to_owned())
+        .collect();
+    assert_eq!(
+        answer.status,
+        if red.is_empty() { 200 } else { 503 },
+        "{}",
+        answer.body
+    );
+    red
+}
+
+fn set_on_call(clinic: &Clinic, places: &[(&str, &str)]) {
+    let places = places
+        .iter()
+        .map(|(place, role)| json!({"place": place, "person": clinic.id(role)}));
+    let list = json!({ "places": places.collect::<Vec<_>>() });
+    clinic
+        .staff("administrator")
+        .put("/v1/on-call", &list)
+        .expect(200);
+}
+
+async fn a_clinic_with_a_session_and_no_nurse_on_call_is_not_ready(engine: Database) {
+    let few = [("administrator", "administrator"), ("fallback", "manager")];
+    let clinic = Clinic::open(engine).await;
+    set_on_call(&clinic, &few);
+    assert!(
+        red_parts(&clinic).is_empty(),
+        "without a session nobody needs to be on call"
+    );
+    let enough = [few[0], few[1], ("nurse", "nurse"), ("backup", "backup")];
+    set_on_call(&clinic, &enough);
+    let play = Play::planned(clinic).await;
+    assert!(red_parts(&play.clinic).is_empty());
+    set_on_call(&play.clinic, &few);
+    assert_eq!(red_parts(&play.clinic), ["on_call"]);
+    set_on_call(&play.clinic, &enough[..3]);
+    assert_eq!(red_parts(&play.clinic), ["on_call"], "the backup is missing");
+    set_on_call(&play.clinic, &enough);
+    assert!(red_parts(&play.clinic).is_empty());
+}
+
+async fn a_case_of_which_every_mail_is_refused_is_not_ready(engine: Database) {
+    let server = SmtpServer::start(Script::new());
+    let mut play = Play::planned(Clinic::open(engine).await).await;
+    play.until_dosed().await;
+    play.clinic.mail_by_smtp(&server).await;
+    for role in STAFF {
+        server.refuse(&play.clinic.address(role), 550, "5.1.1 no such user");
+    }
+    play.sitter("/help", &json!({})).expect(200);
+    play.clinic.cycle().await;
+    assert!(red_parts(&play.clinic).is_empty(), "not yet a minute");
+    play.clinic.advance(2).await;
+    assert_eq!(red_parts(&play.clinic), ["escalations"]);
+    // Somebody takes it without a mail: it was heard.
+    let id = play.case()["id"].as_str().expect("an id").to_owned();
+    let path = format!("/v1/cases/{id}/acknowledge");
+    play.clinic.staff("nurse").post(&path, &json!({})).expect(200);
+    assert!(red_parts(&play.clinic).is_empty());
+}
+
+async fn a_subject_that_fails_again_and_again_is_not_ready(engine: Database) {
+    let play = Play::planned(Clinic::open(engine).await).await;
+    let session = Subject::Session(play.session.parse().expect("an id"));
+    let clinic = &play.clinic;
+    // A worker that cannot work on the session sets it aside and leaves it due.
+    clinic.clocks.set_clinical(play.planned_at);
+    let until = clinic.store.clocks().machine_now() + seconds(30);
+    clinic.store.postpone(session, until).await.expect("set aside");
+    assert!(red_parts(clinic).is_empty(), "once is no fault");
+    clinic
+        .store
+        .postpone(session, until)
+        .await
+        .expect("set aside again");
+    assert_eq!(red_parts(clinic), ["subjects"]);
+    clinic
+        .store
+        .forget_postponed(session)
+        .await
+        .expect("it works again");
+    assert!(red_parts(clinic).is_empty());
+}
