@@ -113,14 +113,14 @@ fn logged_in(request: &HttpRequest) -> Result<Claims, ApiError> {
     opened(request)?.map_err(|_| ApiError::Unauthenticated)
 }
 
-/// Whether the request carries a patient's genuine log-in, live or expired.
-pub fn is_patients(request: &HttpRequest) -> bool {
-    let person = match opened(request) {
-        Ok(Ok(claims)) => claims.person,
-        Ok(Err(TokenFault::Expired(claims))) => claims.person,
-        _ => return false,
+/// The patient whose genuine log-in, live or expired, the request carries.
+pub fn patient_behind(request: &HttpRequest) -> Option<PersonId> {
+    let (person, id) = match opened(request) {
+        Ok(Ok(claims)) => (claims.person, claims.sub),
+        Ok(Err(TokenFault::Expired(claims))) => (claims.person, claims.sub),
+        _ => return None,
     };
-    matches!(person, Person::Patient)
+    matches!(person, Person::Patient).then_some(id)
 }
 
 /// Whom this route is for; a route that is not in the table is for nobody.

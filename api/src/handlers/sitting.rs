@@ -3,6 +3,7 @@
 use actix_web::web::{Data, Path};
 use actix_web::{HttpRequest, HttpResponse, get, post};
 use bedside_protocol::id::DutyId;
+use bedside_protocol::record::Decision;
 use bedside_protocol::refusal::Refusal;
 use bedside_protocol::releasing;
 use bedside_protocol::sitting::{self, CodeAnswer};
@@ -66,23 +67,31 @@ async fn link(app: &App, request: &HttpRequest, token: &str) -> Result<SitterLin
     links::sitter(app, token, RequestId::of(request)).await
 }
 
-/// The link, for what only a sitter can say. Sent with a patient's own log-in it counts for nothing and the care team
-/// hears of it (PROTOCOL 4.2: one account cannot be both).
+/// The link, for what only a sitter can say. Sent with the log-in of the session's own patient it counts for nothing and
+/// the care team hears of it (PROTOCOL 4.2: one account cannot be both). Another patient may well be a sitter.
 async fn acting_link(app: &App, request: &HttpRequest, token: &str) -> Result<SitterLink, ApiError> {
     let link = link(app, request, token).await?;
-    if !auth::is_patients(request) {
+    let Some(person) = auth::patient_behind(request) else {
         return Ok(link);
-    }
-    let told = app
+    };
+    let judged = app
         .store
-        .decide_session(link.scope(), link.session, None, |record, context| {
-            Ok((sitting::on_patients_device(record, context), ()))
+        .decide_session(link.scope(), link.session, None, move |record, context| {
+            let own = record.patient.id == person;
+            let decision = if own {
+                sitting::on_patients_device(record, context)
+            } else {
+                Decision::unchanged(record)
+            };
+            Ok((decision, own))
         });
-    told.await?;
-    Err(ApiError::Refused(Refusal::wrong_state(
-        "patients-device",
-        "this came from the patient's own log-in; the sitter must use their own device",
-    )))
+    if judged.await?.value {
+        return Err(ApiError::Refused(Refusal::wrong_state(
+            "patients-device",
+            "this came from the patient's own log-in; the sitter must use their own device",
+        )));
+    }
+    Ok(link)
 }
 
 /// Everything a sitter needs, in one answer. Looking changes nothing.

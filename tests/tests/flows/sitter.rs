@@ -109,6 +109,13 @@ async fn what_a_sitter_says_with_the_patients_own_log_in_counts_for_nothing_and_
         (Play::causes(&case), &case["level"]),
         (vec!["sitter_on_patients_device".to_owned()], &json!("P2"))
     );
+    // Another patient of the clinic may be a sitter, logged in or not.
+    play.clinic.register_patient("kim@example.org", "Kim Other").await;
+    let kim = play
+        .clinic
+        .log_in("kim@example.org", bedside_tests::clinic::PASSWORD);
+    kim.post(&format!("{page}/accept"), &yes).expect(200);
+    assert_eq!(play.sitter_view()["sitter_state"], "accepted");
 }
 
 async fn a_wrong_code_is_refused_and_five_block_it(engine: Database) {
