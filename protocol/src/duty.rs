@@ -51,6 +51,16 @@ impl Lane {
     /// Every lane, most urgent first.
     pub const ALL: [Self; 4] = [Self::Escalation, Self::Session, Self::Reminder, Self::Digest];
 
+    /// The name in JSON and in metrics.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Escalation => "escalation",
+            Self::Session => "session",
+            Self::Reminder => "reminder",
+            Self::Digest => "digest",
+        }
+    }
+
     /// The lane's rank in the database: 0 is the most urgent.
     pub fn rank(self) -> i32 {
         match self {

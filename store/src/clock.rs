@@ -46,18 +46,20 @@ pub fn whole_ms(at: Instant) -> Instant {
     DateTime::from_timestamp_millis(at.timestamp_millis()).unwrap_or(at)
 }
 
-/// How long something takes, for the pool's own back-off; a test does not move it.
+/// How long something takes: the pool's own back-off, metrics. A test does not move it.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Stopwatch(std::time::Instant);
+pub struct Stopwatch(std::time::Instant);
 
 impl Stopwatch {
     #[expect(clippy::disallowed_methods, reason = "a span of real time, not a time of day")]
-    pub(crate) fn start() -> Self {
+    /// Begins now.
+    pub fn start() -> Self {
         Self(std::time::Instant::now())
     }
 
     #[expect(clippy::disallowed_methods, reason = "a span of real time, not a time of day")]
-    pub(crate) fn elapsed(&self) -> Duration {
+    /// Since the start.
+    pub fn elapsed(&self) -> Duration {
         self.0.elapsed()
     }
 }

@@ -437,6 +437,45 @@ pub(crate) fn first_unheard_notice(connection: &mut AnyConnection) -> QueryResul
     Ok(rows.first().and_then(|row| row.value))
 }
 
+/// Rows of one kind: how many, and when the first of those that wait began to.
+#[derive(QueryableByName)]
+pub(crate) struct Tally {
+    #[diesel(sql_type = Text)]
+    pub name: String,
+    #[diesel(sql_type = BigInt)]
+    pub count: i64,
+    #[diesel(sql_type = Nullable<BigInt>)]
+    pub oldest: Option<i64>,
+}
+
+/// What waits and what is open.
+pub(crate) struct StandingCounts {
+    /// Due and unsent messages, by the lane's rank.
+    pub lanes: Vec<Tally>,
+    /// Cases that are not resolved, by level; `oldest` is of those that nobody has taken.
+    pub cases: Vec<Tally>,
+    /// Sessions between dose and release.
+    pub running_sessions: i64,
+}
+
+/// Counts what waits and what is open. States stand in the text, so that SQLite finds its partial indexes by them.
+pub(crate) fn standing(connection: &mut AnyConnection, now_ms: i64) -> QueryResult<StandingCounts> {
+    let lanes = format!(
+        "SELECT CAST(lane AS TEXT) AS name, COUNT(*) AS count, MIN(not_before) AS oldest FROM outbox \
+         WHERE state IN ('pending', 'leased') AND not_before <= {now_ms} GROUP BY lane"
+    );
+    let cases = "SELECT level AS name, COUNT(*) AS count, \
+            MIN(CASE WHEN state = 'open' THEN opened_at END) AS oldest \
+         FROM cases WHERE state <> 'resolved' GROUP BY level";
+    let running = "SELECT COUNT(*) AS value FROM sessions WHERE state IN ('dosed', 'monitoring', 'emergency')";
+    let running: Vec<OneNumber> = diesel::sql_query(running).load(connection)?;
+    Ok(StandingCounts {
+        lanes: diesel::sql_query(lanes).load(connection)?,
+        cases: diesel::sql_query(cases).load(connection)?,
+        running_sessions: running.first().and_then(|row| row.value).unwrap_or(0),
+    })
+}
+
 /// How many clinics have a session that is neither a draft nor over, and nobody active at a place that must be filled.
 pub(crate) fn count_clinics_without_on_call(connection: &mut AnyConnection) -> QueryResult<i64> {
     let rows: Vec<OneNumber> = diesel::sql_query(

@@ -107,6 +107,12 @@ impl Pool {
             .map_err(|_| StoreError::Database(DatabaseError::Panicked))
     }
 
+    /// How many jobs wait, whenever it is asked. Zero when the pool is gone.
+    pub(crate) fn waiting(&self) -> impl Fn() -> usize + Send + Sync + 'static {
+        let queue = Arc::downgrade(&self.queue);
+        move || queue.upgrade().map_or(0, |queue| queue.lock().jobs.len())
+    }
+
     fn push(&self, job: Job) -> Result<(), StoreError> {
         let mut waiting = self.queue.lock();
         if waiting.jobs.len() >= self.queue.limit {

@@ -12,6 +12,7 @@ use crate::dialect::{self, Work};
 use crate::engine::{AnyConnection, Engine, OpenError, Role, Target};
 use crate::error::{Abort, DatabaseError, Failure, Stop, StoreError};
 use crate::keys::Keys;
+use crate::metrics::Metrics;
 use crate::migrate;
 use crate::pool::Pool;
 use crate::schema::{key_check, protocol_documents};
@@ -69,6 +70,7 @@ pub(crate) struct Shared {
     pub keys: Keys,
     pub clocks: Arc<dyn Clocks>,
     pub mail_domain: String,
+    pub metrics: Metrics,
     protocols: RwLock<HashMap<String, Arc<ProtocolDocument>>>,
 }
 
@@ -115,6 +117,7 @@ impl Store {
             keys,
             clocks,
             mail_domain: settings.mail_domain.clone(),
+            metrics: Metrics::default(),
             protocols: RwLock::new(HashMap::new()),
         };
         let start = |role, threads, first| {
@@ -155,6 +158,16 @@ impl Store {
     /// The clocks it was opened with.
     pub fn clocks(&self) -> &dyn Clocks {
         self.shared.clocks.as_ref()
+    }
+
+    /// Adds the store's numbers to what is exported.
+    pub fn register_metrics(&self, registry: &mut prometheus_client::registry::Registry) {
+        let queues = match self.engine {
+            Engine::Sqlite => vec![("write", &self.writers), ("read", &self.readers)],
+            Engine::Postgres => vec![("all", &self.writers)],
+        };
+        let queues = queues.into_iter().map(|(kind, pool)| (kind, pool.waiting()));
+        self.shared.metrics.register(registry, queues.collect());
     }
 
     /// The keys it was opened with.
@@ -214,6 +227,7 @@ impl Store {
             .writers
             .run(move |line| transact(line, &shared, &scope, &mut body))
             .await;
+        self.shared.metrics.count_if_busy(&outcome);
         Ok(outcome.map_err(Failure::Store)??)
     }
 
@@ -227,8 +241,9 @@ impl Store {
         let outcome = self
             .readers
             .run(move |line| one_try::<T, Infallible>(line, &shared, &scope, Work::Read, |tx| Ok(body(tx)?)))
-            .await?;
-        outcome.map_err(|abort| Failure::from(abort).into())
+            .await;
+        self.shared.metrics.count_if_busy(&outcome);
+        outcome?.map_err(|abort| Failure::from(abort).into())
     }
 
     /// Lets the database tidy up after itself; for the quiet hours.

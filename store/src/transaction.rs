@@ -6,6 +6,7 @@ use bedside_protocol::id::{ClinicId, Ids};
 use bedside_protocol::record::RuleContext;
 use bedside_protocol::time::Instant;
 
+use crate::clock::Stopwatch;
 use crate::dialect::{self, Work};
 use crate::engine::AnyConnection;
 use crate::error::{Abort, DatabaseError, Stop};
@@ -70,6 +71,7 @@ pub(crate) fn transact<T, R>(
         tries += 1;
         match one_try(line, shared, scope, Work::Write, &mut *body) {
             Err(Abort::Stop(stop)) if stop.may_pass() && tries < TRIES => {
+                shared.metrics.conflicts.inc();
                 std::thread::sleep(Duration::from_millis(u64::from(tries * tries)));
             }
             outcome => return outcome,
@@ -85,7 +87,9 @@ pub(crate) fn one_try<T, R>(
     work: Work,
     body: impl FnOnce(&mut Tx<'_>) -> Result<T, Abort<R>>,
 ) -> Result<T, Abort<R>> {
+    let began = Stopwatch::start();
     let outcome = begun(line, shared, scope, work, body);
+    shared.metrics.took(work, began.elapsed());
     if let Err(Abort::Stop(stop)) = &outcome
         && stop.is_suspicious()
     {
