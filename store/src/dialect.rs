@@ -467,7 +467,8 @@ pub(crate) fn standing(connection: &mut AnyConnection, now_ms: i64) -> QueryResu
     let cases = "SELECT level AS name, COUNT(*) AS count, \
             MIN(CASE WHEN state = 'open' THEN opened_at END) AS oldest \
          FROM cases WHERE state <> 'resolved' GROUP BY level";
-    let running = "SELECT COUNT(*) AS value FROM sessions WHERE state IN ('dosed', 'monitoring', 'emergency')";
+    let running =
+        "SELECT COUNT(*) AS value FROM sessions WHERE state IN ('dosed', 'monitoring', 'emergency')";
     let running: Vec<OneNumber> = diesel::sql_query(running).load(connection)?;
     Ok(StandingCounts {
         lanes: diesel::sql_query(lanes).load(connection)?,

@@ -46,7 +46,9 @@ impl Default for Metrics {
 impl Metrics {
     /// One try of a transaction was over after so long.
     pub(crate) fn took(&self, work: Work, time: Duration) {
-        self.seconds.get_or_create(&kind(work)).observe(time.as_secs_f64());
+        self.seconds
+            .get_or_create(&kind(work))
+            .observe(time.as_secs_f64());
     }
 
     /// Counts a caller who is told "busy".

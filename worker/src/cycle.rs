@@ -10,13 +10,15 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
 use bedside_protocol::time::{Instant, seconds};
-use bedside_store::{CycleStats, Store};
+use bedside_store::{CycleStats, Stopwatch, Store};
 use futures_util::FutureExt as _;
+use prometheus_client::registry::Registry;
 use tokio::sync::{Notify, watch};
 use tokio::task::JoinHandle;
 
 use crate::deliver::{DeliverReport, Delivery};
 use crate::housekeeping::Housekeeper;
+use crate::metrics::Metrics;
 use crate::settings::WorkerSettings;
 use crate::ticking::TickReport;
 use crate::transport::Transport;
@@ -40,6 +42,7 @@ struct Inner {
     nudge: Notify,
     /// The machine clock at the last look into the outbox, milliseconds.
     delivered_at_ms: AtomicI64,
+    metrics: Metrics,
 }
 
 /// What one cycle did.
@@ -65,6 +68,7 @@ impl Worker {
             id: id.into(),
             nudge: Notify::new(),
             delivered_at_ms: AtomicI64::new(i64::MIN),
+            metrics: Metrics::default(),
         }))
     }
 
@@ -88,8 +92,28 @@ impl Worker {
         &self.0.id
     }
 
+    /// Adds the worker's numbers to what is exported.
+    pub fn register_metrics(&self, registry: &mut Registry) {
+        let inner = Arc::downgrade(&self.0);
+        let connections = move || inner.upgrade().map_or(0, |inner| inner.transport.connections());
+        self.0.metrics.register(registry, connections);
+    }
+
+    /// Where the worker counts.
+    pub(crate) fn metrics(&self) -> &Metrics {
+        &self.0.metrics
+    }
+
     /// One cycle: looks at everything that is due, sends everything that can be sent, and says that it did.
     pub async fn cycle(&self) -> CycleReport {
+        let began = Stopwatch::start();
+        let report = self.one_cycle().await;
+        self.metrics()
+            .cycle_ended(&report.tick, began.elapsed(), report.verified);
+        report
+    }
+
+    async fn one_cycle(&self) -> CycleReport {
         let mut report = CycleReport::default();
         let Some(gap_noticed) = self.open_cycle().await else {
             return report;
@@ -148,12 +172,13 @@ impl Worker {
 
     async fn watch(&self, mut stop: watch::Receiver<bool>) {
         while !*stop.borrow() {
+            let began = Stopwatch::start();
+            let (mut report, mut verified) = (TickReport::default(), false);
             if self.open_cycle().await.is_some() {
-                let report = self.tick().await;
-                if report.verified && self.delivery_was_alive() {
-                    self.close_cycle().await;
-                }
+                report = self.tick().await;
+                verified = report.verified && self.delivery_was_alive() && self.close_cycle().await;
             }
+            self.metrics().cycle_ended(&report, began.elapsed(), verified);
             if sleep_or_stop(self.settings().pause(), &mut stop).await {
                 break;
             }

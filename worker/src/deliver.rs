@@ -26,6 +26,7 @@ use tokio::time::{Interval, MissedTickBehavior};
 
 use self::attempt::{Attempted, Prepared};
 use crate::cycle::Worker;
+use crate::metrics::{Metrics, Outcome};
 use crate::transport::{Transport, place_of};
 
 /// How long a claim holds: at most 8 s, so that a mail of a dead worker goes out within 10 s.
@@ -66,30 +67,25 @@ pub struct DeliverReport {
 }
 
 impl DeliverReport {
-    fn count(&mut self, outcome: Recorded, result: &CompletionResult) {
-        let count = match (outcome, result) {
-            (Recorded::LeaseLost, _) => &mut self.lease_lost,
-            (Recorded::Recorded, CompletionResult::Sent { .. }) => &mut self.sent,
-            (Recorded::Recorded, CompletionResult::Failed { .. }) => &mut self.failed,
-            (Recorded::Recorded, CompletionResult::Dropped(_)) => &mut self.dropped,
-            (
-                Recorded::Recorded,
-                CompletionResult::Ambiguous {
-                    retry_at_machine: None,
-                    ..
-                },
-            ) => &mut self.ambiguous,
-            (Recorded::Recorded, CompletionResult::Retry { .. } | CompletionResult::Ambiguous { .. }) => {
-                &mut self.retried
-            }
+    /// Counts one row, here and in what is exported. The lane of a row that cannot be read is not known.
+    fn count(&mut self, metrics: &Metrics, lane: Option<Lane>, outcome: Outcome) {
+        let count = match outcome {
+            Outcome::Sent => &mut self.sent,
+            Outcome::Dropped => &mut self.dropped,
+            Outcome::Retried => &mut self.retried,
+            Outcome::Failed => &mut self.failed,
+            Outcome::Ambiguous => &mut self.ambiguous,
+            Outcome::LeaseLost => &mut self.lease_lost,
         };
         *count += 1;
+        metrics.ended(lane, outcome);
     }
 }
 
 /// What is held of a row while its attempt runs.
 struct Held {
     fence: i64,
+    lane: Lane,
     attempt: AbortHandle,
 }
 
@@ -251,7 +247,8 @@ impl Delivery {
             };
             let prepared = match (prepared, kept.get(&ticket.id)) {
                 (Prepared::Made(_), Some(Recorded::LeaseLost)) => {
-                    self.report.lease_lost += 1;
+                    let metrics = self.worker.metrics();
+                    self.report.count(metrics, Some(ticket.lane), Outcome::LeaseLost);
                     continue;
                 }
                 (Prepared::Made(_), None) => Prepared::NotKept,
@@ -262,8 +259,8 @@ impl Delivery {
                 .spawn(attempt::attempt(self.worker.clone(), row, prepared));
             self.tickets.insert(attempt.id(), ticket);
             self.in_flight[place_of(ticket.lane)] += 1;
-            let fence = ticket.fence;
-            lock(&self.held).insert(ticket.id, Held { fence, attempt });
+            let Ticket { fence, lane, .. } = ticket;
+            lock(&self.held).insert(ticket.id, Held { fence, lane, attempt });
         }
     }
 
@@ -321,7 +318,8 @@ impl Delivery {
             }
             Attempted::LeaseLost => {
                 lock(&self.held).remove(&ticket.id);
-                self.report.lease_lost += 1;
+                let metrics = self.worker.metrics();
+                self.report.count(metrics, Some(ticket.lane), Outcome::LeaseLost);
                 return;
             }
         };
@@ -349,8 +347,9 @@ impl Delivery {
         };
         let mut held = lock(&self.held);
         for (completion, outcome) in self.unrecorded.drain(..).zip(outcomes) {
-            held.remove(&completion.id);
-            self.report.count(outcome, &completion.result);
+            let lane = held.remove(&completion.id).map(|row| row.lane);
+            let outcome = Outcome::of(outcome, &completion.result);
+            self.report.count(self.worker.metrics(), lane, outcome);
         }
     }
 

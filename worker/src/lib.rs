@@ -11,6 +11,7 @@ pub mod deliver;
 pub mod folder;
 pub mod housekeeping;
 pub mod mail;
+mod metrics;
 pub mod schedule;
 pub mod settings;
 pub mod smtp;

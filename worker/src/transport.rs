@@ -76,6 +76,14 @@ impl Transport {
         }
     }
 
+    /// How many connections to the relay there are, in use or idle.
+    pub fn connections(&self) -> usize {
+        match self {
+            Self::Smtp(pool) => pool.connections(),
+            Self::Folder(_) => 0,
+        }
+    }
+
     /// Takes leave of the relay on every idle connection.
     pub async fn close_idle(&self) {
         if let Self::Smtp(pool) = self {
@@ -147,6 +155,16 @@ impl SmtpPool {
             lanes,
             idle: Mutex::new(Vec::new()),
         }
+    }
+
+    /// Each place that is taken has a connection, or is about to.
+    fn connections(&self) -> usize {
+        let taken = self.lanes.iter().zip(CONNECTIONS).map(|(lane, places)| {
+            let free = lane.going.available_permits() + lane.stuck.available_permits();
+            (places + places * STUCK_FOR_EACH_PLACE).saturating_sub(free)
+        });
+        let idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner).len();
+        taken.sum::<usize>() + idle
     }
 
     async fn send(&self, mail: &Outgoing) -> Result<Accepted, SendFailure> {

@@ -112,6 +112,9 @@ async fn result_of(
 ) -> CompletionResult {
     let failure = match sent {
         Ok(accepted) => {
+            let notice = &claimed.row.notice;
+            let late = worker.store().clocks().clinical_now() - notice.not_before;
+            worker.metrics().accepted(notice.lane, late);
             return CompletionResult::Sent {
                 reply_code: accepted.code,
             };
@@ -122,6 +125,7 @@ async fn result_of(
     let (lane, attempt) = (notice.lane, row.attempts);
     tracing::warn!(notice = %notice.id, ?lane, attempt, error = &failure as &dyn Error, "a mail was not sent");
     let class = class_name(failure.class);
+    worker.metrics().send_failed(&failure, class);
     if failure.ambiguous && !retry::is_sent_twice_rather_than_never(notice) {
         return CompletionResult::Ambiguous {
             retry_at_machine: None,
