@@ -10,13 +10,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use actix_web::HttpServer;
-use actix_web::dev::ServerHandle;
+use actix_web::dev::{Server, ServerHandle};
 use actix_web::web::Data;
 use bedside_protocol::document::{DocumentFault, ProtocolDocument};
 use bedside_store::Store;
 use tokio::task::JoinHandle;
 
 use crate::limits::Limits;
+use crate::metrics::HttpMetrics;
 use crate::passwords::Passwords;
 use crate::tokens::{BadTokenKey, Tokens};
 
@@ -79,6 +80,8 @@ pub struct App {
     /// The protocol document of the program itself: words for those of whom nothing is known, and how alive the watch
     /// must be. A session goes by its own.
     pub protocol: ProtocolDocument,
+    /// Where requests are counted.
+    pub metrics: HttpMetrics,
 }
 
 /// Why the state could not be made.
@@ -105,6 +108,7 @@ impl App {
             limits: Limits::default(),
             settings,
             protocol,
+            metrics: HttpMetrics::default(),
         })
     }
 }
@@ -122,6 +126,15 @@ pub struct Serving {
 }
 
 impl Serving {
+    /// Runs a server that was bound to `address`.
+    pub(crate) fn of(address: SocketAddr, server: Server) -> Self {
+        Self {
+            address,
+            handle: server.handle(),
+            running: tokio::spawn(server),
+        }
+    }
+
     /// Where it listens; the real port where 0 was asked for.
     pub fn address(&self) -> SocketAddr {
         self.address
@@ -155,11 +168,5 @@ pub async fn serve(app: Arc<App>, listener: TcpListener) -> Result<Serving, Serv
         .disable_signals()
         .listen(listener)?
         .run();
-    let handle = server.handle();
-    let running = tokio::spawn(server);
-    Ok(Serving {
-        address,
-        handle,
-        running,
-    })
+    Ok(Serving::of(address, server))
 }

@@ -14,6 +14,7 @@ use actix_web::http::header::{
 use actix_web::middleware::Next;
 use actix_web::web::Data;
 use actix_web::{Error, HttpMessage as _, ResponseError as _};
+use bedside_store::Stopwatch;
 use futures_util::FutureExt as _;
 
 use crate::app::App;
@@ -33,18 +34,23 @@ pub async fn wrap(
     request: ServiceRequest,
     next: Next<BoxBody>,
 ) -> Result<ServiceResponse<BoxBody>, Error> {
-    let began_at = app.store.clocks().machine_now();
+    let (began, began_at) = (Stopwatch::start(), app.store.clocks().machine_now());
     let id = own_id(&request).unwrap_or_else(|| fresh_id(&app));
     request.extensions_mut().insert(RequestId(id.clone()));
     let method = request.method().clone();
     let outcome = AssertUnwindSafe(next.call(request)).catch_unwind().await;
     let Ok(answer) = outcome else {
         tracing::error!(request_id = %id, "a handler panicked");
+        app.metrics
+            .answered(None, &method, ApiError::Internal.status(), began.elapsed());
         return Err(ApiError::Internal.into());
     };
     let answer = answer?;
     let mut answer = with_id_in_problem(answer, &id);
-    let route = answer.request().match_pattern().unwrap_or_else(|| "-".to_owned());
+    let route = answer.request().match_pattern();
+    app.metrics
+        .answered(route.as_deref(), &method, answer.status(), began.elapsed());
+    let route = route.unwrap_or_else(|| "-".to_owned());
     set_headers(&mut answer, &route, &id);
     let ms = (app.store.clocks().machine_now() - began_at).num_milliseconds();
     tracing::info!(%method, %route, status = answer.status().as_u16(), ms, request_id = %id, "request");

@@ -17,6 +17,7 @@ pub mod extract;
 pub mod handlers;
 pub mod limits;
 pub mod links;
+pub mod metrics;
 pub mod pages;
 pub mod parse;
 pub mod passwords;

@@ -1,7 +1,5 @@
 //! What the API and the worker have in common: their settings, and running until somebody stops the program.
 
-use std::net::TcpListener;
-
 use anyhow::{Context as _, Result};
 use bedside_api::Serving;
 use bedside_store::Store;
@@ -12,6 +10,7 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 use crate::settings::{Mode, Settings};
+use crate::wiring::Listeners;
 use crate::{keys, wiring};
 
 /// The settings of a part that runs by itself. For development, keys that are missing are made.
@@ -26,6 +25,8 @@ pub fn settings_for(settings: Settings, development: bool) -> Result<Settings> {
 
 /// A worker that runs beside us.
 pub struct Working {
+    /// The worker, for its numbers.
+    pub worker: Worker,
     stop: watch::Sender<bool>,
     running: JoinHandle<()>,
 }
@@ -42,8 +43,13 @@ impl Working {
             worker_name(),
         );
         let (stop, stopped) = watch::channel(false);
-        let running = tokio::spawn(async move { worker.run(stopped).await });
-        Ok(Self { stop, running })
+        let runs = worker.clone();
+        let running = tokio::spawn(async move { runs.run(stopped).await });
+        Ok(Self {
+            worker,
+            stop,
+            running,
+        })
     }
 
     /// Lets what has begun end.
@@ -76,11 +82,14 @@ pub async fn asked_to_stop() -> Result<()> {
 pub async fn serve_until_stopped(
     settings: &Settings,
     store: Store,
-    listener: TcpListener,
+    listeners: Listeners,
     shows_all: bool,
     working: Option<Working>,
 ) -> Result<()> {
-    let mut serving: Serving = wiring::serve(settings, store, listener, shows_all).await?;
+    let app = wiring::app(settings, store.clone(), shows_all)?;
+    let worker = working.as_ref().map(|working| &working.worker);
+    let metrics = wiring::serve_metrics(listeners.metrics, &store, Some(&app), worker).await?;
+    let mut serving: Serving = bedside_api::serve(app, listeners.api).await?;
     tracing::info!(address = %serving.address(), "the API listens");
     let ended = tokio::select! {
         stopped = asked_to_stop() => stopped,
@@ -89,6 +98,9 @@ pub async fn serve_until_stopped(
     serving.stop().await;
     if let Some(working) = working {
         working.stop().await;
+    }
+    if let Some(metrics) = metrics {
+        metrics.stop().await;
     }
     ended
 }

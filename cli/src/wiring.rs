@@ -1,13 +1,15 @@
 //! From settings to running parts. The only place where API and worker meet.
 
-use std::net::TcpListener;
+use std::net::{SocketAddr, TcpListener};
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use anyhow::{Context as _, Result};
+use bedside_api::metrics::Exporter;
 use bedside_api::{ApiSettings, App, Serving};
 use bedside_protocol::document::ProtocolDocument;
 use bedside_store::{Clocks, OpenError, Store, StoreSettings};
+use bedside_worker::Worker;
 use bedside_worker::folder::MailFolder;
 use bedside_worker::mail::MailSettings;
 use bedside_worker::smtp::{SmtpSettings, StageTimeouts};
@@ -48,25 +50,68 @@ pub async fn migrate_and_open_store(settings: &Settings, clocks: Arc<dyn Clocks>
     open_store(settings, clocks).await
 }
 
-/// Binds the API's address.
-pub fn bind(settings: &Settings) -> Result<TcpListener, Faults> {
-    TcpListener::bind(settings.listen).map_err(|error| {
+/// Where a process with an API listens.
+pub struct Listeners {
+    /// `LISTEN`.
+    pub api: TcpListener,
+    /// `METRICS_LISTEN`, if there is one.
+    pub metrics: Option<TcpListener>,
+}
+
+/// Binds the addresses of a process with an API.
+pub fn bind(settings: &Settings) -> Result<Listeners, Faults> {
+    Ok(Listeners {
+        api: bind_to("LISTEN", settings.listen)?,
+        metrics: bind_metrics(settings)?,
+    })
+}
+
+/// Binds the address for metrics, where there is to be one.
+pub fn bind_metrics(settings: &Settings) -> Result<Option<TcpListener>, Faults> {
+    let address = settings.metrics_listen;
+    address
+        .map(|address| bind_to("METRICS_LISTEN", address))
+        .transpose()
+}
+
+fn bind_to(setting: &str, address: SocketAddr) -> Result<TcpListener, Faults> {
+    TcpListener::bind(address).map_err(|error| {
         let what = match error.kind() {
             std::io::ErrorKind::AddrInUse => "another program listens there already".to_owned(),
             std::io::ErrorKind::PermissionDenied => "this user may not listen there".to_owned(),
             _ => error.to_string(),
         };
-        Faults::one("LISTEN", format!("is {}: {what}", settings.listen))
+        Faults::one(setting, format!("is {address}: {what}"))
     })
 }
 
-/// Starts the API on a bound listener. `shows_all`: a demo or a developer's machine.
-pub async fn serve(
-    settings: &Settings,
-    store: Store,
-    listener: TcpListener,
-    shows_all: bool,
-) -> Result<Serving> {
+/// Serves what this process exports, where a listener was asked for: the store's numbers, and those of the parts that run
+/// here.
+pub async fn serve_metrics(
+    listener: Option<TcpListener>,
+    store: &Store,
+    app: Option<&App>,
+    worker: Option<&Worker>,
+) -> Result<Option<Serving>> {
+    let Some(listener) = listener else { return Ok(None) };
+    let mut exporter = Exporter::new(store)?;
+    if let Some(app) = app {
+        exporter.add_api(app);
+    }
+    if let Some(worker) = worker {
+        worker.register_metrics(exporter.ours());
+    }
+    let serving = bedside_api::metrics::serve(exporter, listener).await?;
+    let address = serving.address();
+    if address.ip().is_unspecified() {
+        tracing::warn!("metrics are served without a log-in on every address of this machine");
+    }
+    tracing::info!(%address, "metrics are served");
+    Ok(Some(serving))
+}
+
+/// The API's state. `shows_all`: a demo or a developer's machine.
+pub fn app(settings: &Settings, store: Store, shows_all: bool) -> Result<Arc<App>> {
     let api = ApiSettings {
         public_base_url: settings.public_base_url.clone().unwrap_or_default(),
         listen: settings.listen,
@@ -75,8 +120,7 @@ pub async fn serve(
         development: shows_all,
         trusted_proxy: settings.trusted_proxy,
     };
-    let app = App::new(store, api)?;
-    Ok(bedside_api::serve(Arc::new(app), listener).await?)
+    Ok(Arc::new(App::new(store, api)?))
 }
 
 /// The folder mails are written to, where they are.

@@ -4,7 +4,7 @@
 
 use actix_web::web::Data;
 use actix_web::{HttpResponse, get};
-use bedside_store::StoreError;
+use bedside_store::{Store, StoreError};
 use chrono::Duration;
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -69,20 +69,16 @@ pub async fn live() -> HttpResponse {
 #[utoipa::path(tag = "system", responses((status = 200, body = ReadyView), (status = 503, body = ReadyView)))]
 #[get("/health/ready")]
 pub async fn ready(app: Data<App>) -> HttpResponse {
-    let view = match look(&app).await {
+    let view = match look(&app.store).await {
         Ok(findings) => judge(&findings, Duration::seconds(app.protocol.watch.alive_within_s)),
         Err(error) => {
             // Logged where it is turned into an answer.
             let error = ApiError::from(error);
-            let detail = if error == ApiError::Busy {
+            unanswered(if error == ApiError::Busy {
                 "is busy"
             } else {
                 "does not answer"
-            };
-            ReadyView {
-                status: "not_ready".to_owned(),
-                parts: vec![PartView::new("database", false, None, detail)],
-            }
+            })
         }
     };
     if view.status == "ready" {
@@ -92,27 +88,35 @@ pub async fn ready(app: Data<App>) -> HttpResponse {
     }
 }
 
+/// Readiness when the database says nothing.
+pub(crate) fn unanswered(detail: &str) -> ReadyView {
+    ReadyView {
+        status: "not_ready".to_owned(),
+        parts: vec![PartView::new("database", false, None, detail)],
+    }
+}
+
 /// What the store knows that readiness is judged by.
 #[derive(Debug, Clone, Copy, Default)]
-struct Findings {
-    silent_for: Option<Duration>,
+pub(crate) struct Findings {
+    pub(crate) silent_for: Option<Duration>,
     unsent: Option<Duration>,
     unheard: Option<Duration>,
-    failing_subjects: u64,
+    pub(crate) failing_subjects: u64,
     without_on_call: u64,
 }
 
-async fn look(app: &App) -> Result<Findings, StoreError> {
+pub(crate) async fn look(store: &Store) -> Result<Findings, StoreError> {
     Ok(Findings {
-        silent_for: app.store.watch_health().await?.silent_for,
-        unsent: app.store.oldest_unsent_escalation().await?,
-        unheard: app.store.oldest_unheard_case().await?,
-        failing_subjects: app.store.count_failing_subjects().await?,
-        without_on_call: app.store.count_clinics_without_on_call().await?,
+        silent_for: store.watch_health().await?.silent_for,
+        unsent: store.oldest_unsent_escalation().await?,
+        unheard: store.oldest_unheard_case().await?,
+        failing_subjects: store.count_failing_subjects().await?,
+        without_on_call: store.count_clinics_without_on_call().await?,
     })
 }
 
-fn judge(findings: &Findings, alive_within: Duration) -> ReadyView {
+pub(crate) fn judge(findings: &Findings, alive_within: Duration) -> ReadyView {
     let Findings {
         silent_for,
         unsent,

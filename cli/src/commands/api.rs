@@ -11,7 +11,7 @@ use crate::{service, wiring};
 /// Serves until stopped.
 pub async fn run(settings: Settings, development: bool) -> Result<()> {
     let settings = service::settings_for(settings, development)?;
-    let listener = wiring::bind(&settings)?;
+    let listeners = wiring::bind(&settings)?;
     let store = wiring::open_store(&settings, Arc::new(SystemClocks)).await?;
-    service::serve_until_stopped(&settings, store, listener, development, None).await
+    service::serve_until_stopped(&settings, store, listeners, development, None).await
 }

@@ -27,7 +27,7 @@ pub async fn run(settings: Settings, arguments: UpArguments) -> Result<()> {
     let mut settings = settings.for_service(Mode::Up)?;
     keys::private_folder(&settings.data_dir).map_err(|error| unusable(&settings.data_dir, &error))?;
     keys::make_missing(&mut settings)?;
-    let listener = wiring::bind(&settings)?;
+    let listeners = wiring::bind(&settings)?;
     let store = wiring::migrate_and_open_store(&settings, Arc::new(SystemClocks)).await?;
     let base = staff::base_url(&settings)?;
     say(format_args!(
@@ -45,7 +45,7 @@ pub async fn run(settings: Settings, arguments: UpArguments) -> Result<()> {
     say(format_args!("API documentation: {base}/docs"));
     say("Ctrl-C stops.");
     let shows_all = settings.serves_this_machine_only();
-    service::serve_until_stopped(&settings, store, listener, shows_all, Some(working)).await
+    service::serve_until_stopped(&settings, store, listeners, shows_all, Some(working)).await
 }
 
 fn unusable(folder: &Path, error: &std::io::Error) -> Faults {

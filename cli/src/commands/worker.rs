@@ -12,10 +12,15 @@ use crate::wiring;
 /// Watches until stopped.
 pub async fn run(settings: Settings, development: bool) -> Result<()> {
     let settings = service::settings_for(settings, development)?;
+    let listener = wiring::bind_metrics(&settings)?;
     let store = wiring::open_store(&settings, Arc::new(SystemClocks)).await?;
-    let working = Working::start(&settings, store)?;
+    let working = Working::start(&settings, store.clone())?;
+    let metrics = wiring::serve_metrics(listener, &store, None, Some(&working.worker)).await?;
     tracing::info!("the worker watches");
     asked_to_stop().await?;
     working.stop().await;
+    if let Some(metrics) = metrics {
+        metrics.stop().await;
+    }
     Ok(())
 }

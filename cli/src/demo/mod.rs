@@ -72,7 +72,8 @@ pub async fn run(arguments: DemoArguments) -> Result<ExitCode> {
     ));
     enter_cast(&store, zone).await?;
 
-    let serving = wiring::serve(&settings, store.clone(), listener, true).await?;
+    let app = wiring::app(&settings, store.clone(), true)?;
+    let serving = bedside_api::serve(app, listener).await?;
     let working = Working::start(&settings, store.clone())?;
     let base = settings.public_base_url.clone().unwrap_or_default();
     say(format_args!("API:      {base}"));

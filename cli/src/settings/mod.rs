@@ -106,6 +106,8 @@ pub struct Settings {
     pub database_url: Secret,
     /// `LISTEN`.
     pub listen: SocketAddr,
+    /// `METRICS_LISTEN`.
+    pub metrics_listen: Option<SocketAddr>,
     /// `PUBLIC_BASE_URL`, without a slash at the end.
     pub public_base_url: Option<String>,
     /// `MASTER_KEY`.
@@ -168,6 +170,7 @@ impl Settings {
             listen: reader
                 .read("LISTEN", listen)
                 .unwrap_or(SocketAddr::from(([127, 0, 0, 1], 8080))),
+            metrics_listen: reader.read("METRICS_LISTEN", private_listen),
             public_base_url: reader.read("PUBLIC_BASE_URL", base_url),
             master_key: reader.secret("MASTER_KEY", &data_dir),
             mail: reader.read("MAIL", mail::parse),
@@ -381,6 +384,22 @@ impl Reader {
 fn listen(text: &str) -> Result<SocketAddr, String> {
     text.parse()
         .map_err(|_| "must be an address and a port, such as 127.0.0.1:8080".to_owned())
+}
+
+/// An address that the internet does not reach, or all addresses of a container.
+fn private_listen(text: &str) -> Result<SocketAddr, String> {
+    let address = listen(text)?;
+    let private = match address.ip() {
+        IpAddr::V4(ip) => ip.is_loopback() || ip.is_private() || ip.is_link_local() || ip.is_unspecified(),
+        IpAddr::V6(ip) => {
+            ip.is_loopback() || ip.is_unique_local() || ip.is_unicast_link_local() || ip.is_unspecified()
+        }
+    };
+    if private {
+        Ok(address)
+    } else {
+        Err("must be a loopback or private address, such as 127.0.0.1:9464: there is no log-in".to_owned())
+    }
 }
 
 fn base_url(text: &str) -> Result<String, String> {

@@ -49,6 +49,11 @@ pub const TABLE: &[Setting] = &[
         "Address and port the API listens on. TLS is the work of a proxy in front.",
     ),
     open(
+        "METRICS_LISTEN",
+        "",
+        "Address and port of `GET /metrics` for Prometheus, in `api`, `worker` and `up`; none is off. There is no log-in, so only loopback and private addresses are taken, and `0.0.0.0` for a container whose network is private. Each process needs its own port.",
+    ),
+    open(
         "PUBLIC_BASE_URL",
         "http://<LISTEN> on loopback",
         "Where patients, sitters and staff reach the program; the links in mails begin with it. Production needs one that begins with `https://`.",

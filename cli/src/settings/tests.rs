@@ -49,6 +49,34 @@ fn defaults_are_those_the_table_states() {
 }
 
 #[test]
+fn metrics_are_served_to_no_public_address() {
+    let at = |address| parsed(&[("BEDSIDE_METRICS_LISTEN", address)]);
+    assert_eq!(parsed(&[]).unwrap().metrics_listen, None);
+    let private = [
+        "127.0.0.1:9464",
+        "10.1.2.3:9464",
+        "172.16.0.1:9464",
+        "192.168.1.1:0",
+        "0.0.0.0:9464",
+        "[::1]:9464",
+        "[fd00::1]:9464",
+    ];
+    for address in private {
+        let settings = at(address).unwrap();
+        assert_eq!(settings.metrics_listen.unwrap().to_string(), address);
+    }
+    for address in [
+        "203.0.113.7:9464",
+        "172.32.0.1:9464",
+        "[2001:db8::1]:9464",
+        "9464",
+    ] {
+        let told = faults(at(address));
+        assert!(told[0].starts_with("BEDSIDE_METRICS_LISTEN must be"), "{told:?}");
+    }
+}
+
+#[test]
 fn every_wrong_or_unknown_setting_is_named_at_once() {
     let wrong = [
         ("BEDSIDE_LISTEN", "here"),
