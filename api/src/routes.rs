@@ -16,7 +16,7 @@ use crate::app::App;
 use crate::docs;
 use crate::envelope;
 use crate::error::ApiError;
-use crate::handlers::{cases, clinic, health, help, login, me, patients, sessions, sitting};
+use crate::handlers::{cases, clinic, health, help, login, me, messages, patients, sessions, sitting};
 
 /// Who may call a route.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -54,6 +54,16 @@ const TIMELINE: &[StaffRole] = &[
     StaffRole::Coordinator,
     StaffRole::Manager,
     StaffRole::Auditor,
+];
+
+/// Who sees to it that mail arrives: who reads what happened, and who keeps the addresses.
+const MAIL_KEEPERS: &[StaffRole] = &[
+    StaffRole::Nurse,
+    StaffRole::Prescriber,
+    StaffRole::Coordinator,
+    StaffRole::Manager,
+    StaffRole::Auditor,
+    StaffRole::Administrator,
 ];
 
 /// Who keeps the on-call list.
@@ -133,6 +143,9 @@ pub const ACCESS: &[(&str, &str, Access)] = &[
     ("POST", "/v1/sessions/{id}/dose", Access::Staff(CLINICIANS)),
     ("POST", "/v1/sessions/{id}/dose/time", Access::Staff(CLINICIANS)),
     ("POST", "/v1/sessions/{id}/release", Access::Staff(CLINICIANS)),
+    ("GET", "/v1/messages", Access::Staff(MAIL_KEEPERS)),
+    ("GET", "/v1/sessions/{id}/messages", Access::Staff(TIMELINE)),
+    ("GET", "/v1/patients/{id}/messages", Access::Staff(TIMELINE)),
     ("GET", "/v1/cases", Access::Staff(CASES)),
     ("GET", "/v1/cases/{id}", Access::Staff(CASES)),
     ("POST", "/v1/cases/{id}/acknowledge", Access::Staff(CASES)),
@@ -251,6 +264,10 @@ fn json_routes(config: &mut utoipa_actix_web::service_config::ServiceConfig<'_>)
         .service(sessions::log_dose)
         .service(sessions::correct_dose_time)
         .service(sessions::release);
+    config
+        .service(messages::of_session)
+        .service(messages::of_patient)
+        .service(messages::of_clinic);
     config
         .service(cases::list)
         .service(cases::find)

@@ -190,6 +190,25 @@ pub enum Message {
     },
 }
 
+impl Message {
+    /// The message's name: what kind it is, without what it says.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::PatientTask { .. } => "patient_task",
+            Self::SitterTask { .. } => "sitter_task",
+            Self::SitterInvitation { .. } => "sitter_invitation",
+            Self::SitterChanged { .. } => "sitter_changed",
+            Self::CaseNeedsYou { .. } => "case_needs_you",
+            Self::CaseTaken { .. } => "case_taken",
+            Self::CaseClosed { .. } => "case_closed",
+            Self::NobodyOnCall { .. } => "nobody_on_call",
+            Self::ContactUnreachable { .. } => "contact_unreachable",
+            Self::AccountLink { .. } => "account_link",
+            Self::Test { .. } => "test",
+        }
+    }
+}
+
 /// Why an escalation mail comes now.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

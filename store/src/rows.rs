@@ -255,6 +255,30 @@ pub(crate) struct SentRow {
     pub why: Option<String>,
 }
 
+/// The part of a message's row that the log of messages is made of; the same for both outbox tables.
+#[derive(Debug, Clone, Queryable)]
+pub(crate) struct MessageRow {
+    pub id: String,
+    pub lane: i32,
+    pub state: String,
+    pub not_before: i64,
+    pub retry_at: i64,
+    pub subject_kind: Option<String>,
+    pub subject_id: Option<String>,
+    pub about_kind: String,
+    pub about_id: Option<String>,
+    pub recipient_kind: String,
+    pub recipient_id: String,
+    pub doc_sealed: Vec<u8>,
+    pub attempts: i32,
+    pub last_class: Option<String>,
+    pub last_code: Option<i32>,
+    pub ambiguous: bool,
+    pub created_at: i64,
+    pub finished_at: Option<i64>,
+    pub why: Option<String>,
+}
+
 #[derive(Debug, Clone, Queryable, Selectable, Insertable)]
 #[diesel(table_name = audit)]
 pub(crate) struct AuditRow {

@@ -300,7 +300,7 @@ impl Store {
         Ok(Some(view(&record, session.as_ref(), now)))
     }
 
-    async fn audit_read(
+    pub(crate) async fn audit_read(
         &self,
         scope: Scope,
         clinic: ClinicId,

@@ -244,6 +244,11 @@ impl Clinic {
         self.member(role).id
     }
 
+    /// The clinic's id.
+    pub fn clinic_id(&self) -> ClinicId {
+        self.clinic
+    }
+
     /// A member of staff's address.
     pub fn address(&self, role: &str) -> String {
         format!("{role}@clinic.example")
@@ -437,6 +442,18 @@ impl Clinic {
                 .replace("message_id_bytes", self.database.some_bytes()),
         )
         .expect("a damaged row");
+    }
+
+    /// Runs a statement on the database, for what no route does.
+    pub fn execute(&self, sql: &str) {
+        let mut raw = bedside_store::raw::Raw::connect(&self.database.url()).expect("a connection");
+        raw.execute(sql).expect("a statement");
+    }
+
+    /// What a query's column `value` holds, for what no route shows.
+    pub fn texts(&self, sql: &str) -> Vec<String> {
+        let mut raw = bedside_store::raw::Raw::connect(&self.database.url()).expect("a connection");
+        raw.texts(sql).expect("rows")
     }
 
     /// How many lines the audit trail has.

@@ -6,6 +6,7 @@ pub mod health;
 pub mod help;
 pub mod login;
 pub mod me;
+pub mod messages;
 pub mod patients;
 pub mod sessions;
 pub mod sitting;

@@ -3,6 +3,7 @@
 //! JSON types live here and nowhere else; protocol values never leave the program as they are.
 
 mod case;
+mod message;
 mod outcome;
 mod patient;
 mod running;
@@ -12,6 +13,7 @@ mod sitting;
 mod today;
 
 pub use case::{CaseListView, CaseRowView, CaseView, ContactView, SignalView};
+pub use message::{MessageListView, MessageView, ThingView};
 pub use outcome::{AnsweredView, CheckedInView, InvitedView, LoggedView, MeasuredView, ResultView, ShowView};
 pub use patient::{EmergencyContactView, OnCallView, PatientView, StaffView};
 pub use running::{CheckInView, NextView, QuestionView, ReleaseView, check_ins, next_steps, release};

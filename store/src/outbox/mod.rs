@@ -23,7 +23,7 @@ use crate::rows;
 use crate::schema::outbox;
 use crate::scope::Scope;
 use crate::seal::{self, Place};
-use crate::store::Store;
+use crate::store::{Shared, Store};
 use crate::transaction::Tx;
 
 pub use claim::{Claimed, ClaimedRow, OutboxRow};
@@ -39,6 +39,11 @@ const RENDERED: Place<'static> = Place {
     column: "rendered_sealed",
     row: "",
 };
+
+/// The message of a row of either outbox table; `None` for one that cannot be read.
+pub(crate) fn open_notice(shared: &Shared, row: &str, sealed: &[u8]) -> Option<Notice> {
+    seal::open_json(&shared.keys, Place { row, ..DOCUMENT }, sealed).ok()
+}
 
 /// Puts messages into the outbox, in the transaction of the decision. One whose key is known is passed over.
 pub(crate) fn insert(

@@ -4,6 +4,7 @@ mod bad_input;
 mod cases;
 mod dose;
 mod happy;
+mod messages;
 mod missed;
 mod outage;
 mod pages;

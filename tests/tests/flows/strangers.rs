@@ -25,6 +25,8 @@ async fn another_clinic_sees_nothing_of_this_one(engine: Database) {
         format!("/v1/patients/{patient}"),
         format!("/v1/sessions/{session}"),
         format!("/v1/sessions/{session}/timeline"),
+        format!("/v1/sessions/{session}/messages"),
+        format!("/v1/patients/{patient}/messages"),
         format!("/v1/cases/{case}"),
     ];
     for path in gets {
