@@ -229,6 +229,69 @@ fn up_watches_on_when_nobody_reads_what_it_says() {
     assert!(ended.success(), "{ended}");
 }
 
+/// An address that was free a moment ago.
+fn free_address() -> String {
+    let free = TcpListener::bind("127.0.0.1:0").expect("a port");
+    free.local_addr().expect("an address").to_string()
+}
+
+/// The body of a GET, if anybody answers.
+fn body_of(address: &str, path: &str) -> Option<String> {
+    let answer = ureq::get(format!("http://{address}{path}")).call().ok()?;
+    answer.into_body().read_to_string().ok()
+}
+
+#[test]
+fn up_and_a_worker_show_their_numbers_on_listeners_of_their_own() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let (api, of_up, of_worker) = (free_address(), free_address(), free_address());
+    let start = |metrics: &str, arguments: &[&str]| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_bedside"));
+        command
+            .current_dir(folder.path())
+            .env_clear()
+            .env("BEDSIDE_DATA_DIR", folder.path())
+            .env("BEDSIDE_LISTEN", &api)
+            .env("BEDSIDE_METRICS_LISTEN", metrics)
+            .args(arguments)
+            .stdout(Stdio::null())
+            .stderr(Stdio::null());
+        Running(command.spawn().expect("the program starts"))
+    };
+    let _up = start(&of_up, &["up"]);
+    let said = soon(|| body_of(&of_up, "/metrics").filter(|said| said.contains("bedside_ready 1\n")));
+    assert!(body_of(&api, "/health/live").is_some());
+    assert!(body_of(&api, "/metrics").is_none(), "not where patients are");
+    for metric in [
+        "process_resident_memory_bytes ",
+        "bedside_worker_info{version=\"",
+        "bedside_part_ok{part=\"worker\"} 1\n",
+        "bedside_store_queue_length{kind=\"write\"} ",
+    ] {
+        assert!(said.contains(metric), "no {metric} in {said}");
+    }
+    let asked = "bedside_http_requests_total{route=\"/health/live\"";
+    assert!(soon(|| body_of(&of_up, "/metrics")).contains(asked));
+
+    let taken = [
+        ("BEDSIDE_LISTEN", "127.0.0.1:0"),
+        ("BEDSIDE_METRICS_LISTEN", of_up.as_str()),
+    ];
+    let worker = ["worker", "--development"];
+    is_set_up_wrongly(folder.path(), &taken, &worker, &["METRICS_LISTEN", &of_up]);
+
+    let _worker = start(&of_worker, &worker);
+    let said = soon(|| body_of(&of_worker, "/metrics"));
+    assert!(
+        said.contains("bedside_cycles_total{verified=\"true\"} "),
+        "{said}"
+    );
+    assert!(
+        !said.contains("bedside_http_requests_total"),
+        "a worker has no API"
+    );
+}
+
 #[test]
 fn production_without_its_settings_is_refused_and_all_are_named_at_once() {
     let folder = tempfile::tempdir().expect("a folder");

@@ -8,6 +8,7 @@ use std::net::TcpListener;
 use std::sync::Arc;
 
 use bedside_api::app::{ApiSettings, App, Serving, serve};
+use bedside_api::metrics::Exporter;
 use bedside_protocol::document::ProtocolDocument;
 use bedside_protocol::duty::Lane;
 use bedside_protocol::id::{ClinicId, Ids, LinkId, PersonId};
@@ -99,6 +100,7 @@ pub struct Clinic {
     staff: Vec<StaffMember>,
     folder: tempfile::TempDir,
     base: String,
+    app: Arc<App>,
     _api: Serving,
     // Last: dropped after everything that uses it.
     database: TestDatabase,
@@ -135,8 +137,8 @@ impl Clinic {
             development: true,
             trusted_proxy: false,
         };
-        let app = App::new(store.clone(), settings).expect("an app");
-        let api = serve(Arc::new(app), listener).await.expect("a server");
+        let app = Arc::new(App::new(store.clone(), settings).expect("an app"));
+        let api = serve(Arc::clone(&app), listener).await.expect("a server");
         let transport = Transport::folder(Arc::new(MailFolder::new(folder.path()).expect("a mail folder")));
         let worker = Worker::new(store.clone(), transport, worker_settings(&base), "worker-1");
         let mailbox = Mailbox::of(folder.path());
@@ -162,6 +164,7 @@ impl Clinic {
             staff: Vec::new(),
             folder,
             base,
+            app,
             _api: api,
             database,
         };
@@ -409,6 +412,18 @@ impl Clinic {
         );
     }
 
+    /// Where the numbers of API and present worker are scraped, while the server lives.
+    pub async fn serve_metrics(&self) -> (Client, Serving) {
+        let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+        let mut exporter = Exporter::new(&self.store).expect("an exporter");
+        exporter.add_api(&self.app);
+        self.worker.register_metrics(exporter.ours());
+        let serving = bedside_api::metrics::serve(exporter, listener)
+            .await
+            .expect("a server");
+        (Client::new(&format!("http://{}", serving.address())), serving)
+    }
+
     /// Puts test messages to so many addresses into the outbox.
     pub async fn queue_test_mails(&self, count: usize) {
         let (now, zone) = (self.now(), Zone::UTC);
@@ -454,6 +469,25 @@ impl Clinic {
     pub fn texts(&self, sql: &str) -> Vec<String> {
         let mut raw = bedside_store::raw::Raw::connect(&self.database.url()).expect("a connection");
         raw.texts(sql).expect("rows")
+    }
+
+    /// Takes away a table that readiness reads.
+    pub fn lose_a_table(&self) {
+        self.execute("ALTER TABLE watch RENAME TO watch_elsewhere");
+    }
+
+    /// A write that finds its row there already, however often it is tried.
+    pub async fn lose_every_race(&self) {
+        let link = NewLink {
+            id: self.fresh::<LinkId>(),
+            target: LinkTarget::Account {
+                person: self.id("nurse"),
+            },
+            expires_at: self.now() + minutes(60),
+        };
+        let insert = || self.store.insert_link(Scope::system(), self.clinic, link.clone());
+        insert().await.expect("a link");
+        insert().await.expect_err("the same link twice");
     }
 
     /// How many lines the audit trail has.

@@ -66,3 +66,45 @@ fn every_file_and_folder_the_documents_name_exists() {
         }
     }
 }
+
+#[test]
+fn every_alert_says_how_long_how_grave_what_and_what_to_do() {
+    let text = std::fs::read_to_string(root().join("docs/monitoring/alerts.yml")).expect("the alerts");
+    let alerts: Vec<&str> = text.split("- alert: ").skip(1).collect();
+    assert!(alerts.len() > 10, "{} alerts", alerts.len());
+    for alert in alerts {
+        for part in [
+            "expr: ",
+            "for: ",
+            "severity: ",
+            "summary: ",
+            "runbook_url: docs/operations.md#",
+        ] {
+            assert!(alert.contains(part), "no {part} in {alert}");
+        }
+    }
+}
+
+#[test]
+fn the_dashboard_is_one_and_asks_for_its_data_source() {
+    let text = std::fs::read_to_string(root().join("docs/monitoring/grafana-dashboard.json")).expect("it");
+    let dashboard: serde_json::Value = serde_json::from_str(&text).expect("JSON");
+    assert_eq!(dashboard["templating"]["list"][0]["type"], "datasource");
+    let panels = dashboard["panels"].as_array().expect("panels");
+    let mut ids = std::collections::HashSet::new();
+    for panel in panels {
+        assert!(ids.insert(panel["id"].as_i64().expect("an id")), "{panel}");
+        let Some(targets) = panel["targets"].as_array() else {
+            assert_eq!(panel["type"], "row", "{panel}");
+            continue;
+        };
+        for target in targets {
+            assert_eq!(target["datasource"]["uid"], "${datasource}", "{panel}");
+            assert!(
+                target["expr"].as_str().is_some_and(|expr| !expr.is_empty()),
+                "{panel}"
+            );
+        }
+    }
+    assert!(ids.len() > 20, "{} panels", ids.len());
+}

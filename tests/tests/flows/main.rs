@@ -5,6 +5,7 @@ mod cases;
 mod dose;
 mod happy;
 mod messages;
+mod metrics;
 mod missed;
 mod outage;
 mod pages;
