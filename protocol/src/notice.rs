@@ -172,6 +172,17 @@ pub enum Message {
         /// The clinic's zone.
         zone: Zone,
     },
+    /// To who keeps the addresses: mail to one of them is refused for good.
+    AddressRefused {
+        /// Whom the refused message was for.
+        recipient: Who,
+        /// The refused message, by which the log of messages shows it.
+        notice: NoticeId,
+        /// When.
+        at: Instant,
+        /// The clinic's zone.
+        zone: Zone,
+    },
     /// To a member of staff or a patient: set your password by this link.
     AccountLink {
         /// The link.
@@ -203,6 +214,7 @@ impl Message {
             Self::CaseClosed { .. } => "case_closed",
             Self::NobodyOnCall { .. } => "nobody_on_call",
             Self::ContactUnreachable { .. } => "contact_unreachable",
+            Self::AddressRefused { .. } => "address_refused",
             Self::AccountLink { .. } => "account_link",
             Self::Test { .. } => "test",
         }

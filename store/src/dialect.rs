@@ -10,11 +10,11 @@ use diesel::sql_types::{Array, BigInt, Bool, Integer, Nullable, Text};
 use crate::engine::{AnyConnection, Role};
 use crate::rows::{
     AnswerRow, AuditRow, CaseRow, CheckInRow, DutyRow, LinkRow, OnCallRow, OutboxRow, PatientRow, ReadingRow,
-    SessionRow, SitterRow,
+    RefusedAddressRow, SessionRow, SitterRow,
 };
 use crate::schema::{
     answers, audit, cases, check_ins, duties, links, on_call, outbox, outbox_done, patients, readings,
-    sessions, sitters,
+    refused_addresses, sessions, sitters,
 };
 
 /// Rows in one INSERT: PostgreSQL takes 65,535 parameters, the widest row has 28.
@@ -209,6 +209,18 @@ pub(crate) fn insert_outbox(connection: &mut AnyConnection, rows: &[OutboxRow]) 
         };
     }
     Ok(inserted)
+}
+
+/// Marks an address as refused, unless it has a row already.
+pub(crate) fn insert_refused_address(
+    connection: &mut AnyConnection,
+    row: &RefusedAddressRow,
+) -> QueryResult<usize> {
+    let insert = diesel::insert_into(refused_addresses::table).values(row);
+    match connection {
+        AnyConnection::Sqlite(c) => insert.on_conflict_do_nothing().execute(c),
+        AnyConnection::Postgres(c) => insert.on_conflict_do_nothing().execute(c),
+    }
 }
 
 /// What a claim looks for.

@@ -25,6 +25,7 @@ mod outbox;
 mod patients;
 mod pool;
 mod records;
+mod refused;
 mod rows;
 mod schema;
 mod scope;
@@ -55,6 +56,7 @@ pub use messages::{MESSAGES_MAX, MessageEntry, MessageFilter, MessagePage, Messa
 pub use on_call::{OnCallEntry, SetOnCallError};
 pub use outbox::{Claimed, ClaimedRow, Completion, CompletionResult, OutboxRow, Recorded};
 pub use patients::NewPatient;
+pub use refused::RefusedAddresses;
 pub use scope::Scope;
 pub use sessions::OpenCase;
 pub use standing::{LaneStanding, OpenCases, Standing};

@@ -4,7 +4,7 @@ use diesel::prelude::*;
 
 use crate::schema::{
     accounts, answers, audit, cases, check_ins, clinics, duties, idempotency, links, on_call, orders, outbox,
-    patients, readings, refresh_tokens, sessions, sitters, watch_gaps,
+    patients, readings, refresh_tokens, refused_addresses, sessions, sitters, watch_gaps,
 };
 
 #[derive(Debug, Clone, Queryable, Selectable, Insertable)]
@@ -277,6 +277,23 @@ pub(crate) struct MessageRow {
     pub created_at: i64,
     pub finished_at: Option<i64>,
     pub why: Option<String>,
+}
+
+#[derive(Debug, Clone, Queryable, Selectable, Insertable)]
+#[diesel(table_name = refused_addresses)]
+pub(crate) struct RefusedAddressRow {
+    pub clinic_id: String,
+    pub address_index: Vec<u8>,
+    pub refused_at: i64,
+    pub last_refused_at: i64,
+    pub refusals: i32,
+    pub recipient_kind: String,
+    pub recipient_id: String,
+    pub reply_code: Option<i32>,
+    pub class: String,
+    pub notice_id: String,
+    pub told_at: Option<i64>,
+    pub cleared_at: Option<i64>,
 }
 
 #[derive(Debug, Clone, Queryable, Selectable, Insertable)]

@@ -277,6 +277,23 @@ diesel::table! {
 }
 
 diesel::table! {
+    refused_addresses (clinic_id, address_index) {
+        clinic_id -> Text,
+        address_index -> Binary,
+        refused_at -> BigInt,
+        last_refused_at -> BigInt,
+        refusals -> Integer,
+        recipient_kind -> Text,
+        recipient_id -> Text,
+        reply_code -> Nullable<Integer>,
+        class -> Text,
+        notice_id -> Text,
+        told_at -> Nullable<BigInt>,
+        cleared_at -> Nullable<BigInt>,
+    }
+}
+
+diesel::table! {
     postponements (subject_id) {
         subject_id -> Text,
         subject_kind -> Text,
@@ -356,6 +373,7 @@ diesel::allow_tables_to_appear_in_same_query!(
     idempotency,
     outbox,
     outbox_done,
+    refused_addresses,
     postponements,
     audit,
     heartbeats,

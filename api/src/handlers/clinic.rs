@@ -61,8 +61,9 @@ pub async fn on_call(app: Data<App>, staff: Staff) -> Result<HttpResponse, ApiEr
 
 async fn list(app: &App, staff: &Staff) -> Result<HttpResponse, ApiError> {
     let list = app.store.list_on_call(staff.clinic).await?;
+    let refused = app.store.refused_addresses(staff.scope(), staff.clinic).await?;
     Ok(ok(&OnCallListView {
-        places: list.iter().map(OnCallView::of).collect(),
+        places: list.iter().map(|it| OnCallView::of(it, &refused)).collect(),
     }))
 }
 
@@ -112,7 +113,8 @@ pub async fn set_on_call(
 #[get("/v1/staff")]
 pub async fn list_staff(app: Data<App>, staff: Staff) -> Result<HttpResponse, ApiError> {
     let accounts = app.store.list_staff(staff.clinic).await?;
+    let refused = app.store.refused_addresses(staff.scope(), staff.clinic).await?;
     Ok(ok(&StaffListView {
-        staff: accounts.iter().map(StaffView::of).collect(),
+        staff: accounts.iter().map(|it| StaffView::of(it, &refused)).collect(),
     }))
 }

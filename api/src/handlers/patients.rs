@@ -174,8 +174,10 @@ pub async fn create(app: Data<App>, staff: Staff, body: Body<PatientBody>) -> Re
 #[get("/v1/patients")]
 pub async fn list(app: Data<App>, staff: Staff) -> Result<HttpResponse, ApiError> {
     let patients = app.store.list_patients(staff.scope()).await?;
+    let refused = app.store.refused_addresses(staff.scope(), staff.clinic).await?;
+    let row = |patient| PatientView::row(patient).with_refusals(&refused);
     Ok(ok(&PatientListView {
-        patients: patients.iter().map(PatientView::row).collect(),
+        patients: patients.iter().map(row).collect(),
     }))
 }
 
@@ -191,6 +193,8 @@ pub async fn find(app: Data<App>, staff: Staff, id: Path<Uuid>) -> Result<HttpRe
             PatientView::whole(record)
         });
     let view = view.await?.ok_or(ApiError::NotFound)?;
+    let refused = app.store.refused_addresses(staff.scope(), staff.clinic).await?;
+    let view = view.with_refusals(&refused);
     Ok(versioned(&view, view.version))
 }
 

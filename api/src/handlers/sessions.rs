@@ -116,7 +116,9 @@ pub async fn find(app: Data<App>, staff: Staff, id: Path<Uuid>) -> Result<HttpRe
         .store
         .read_session(staff.scope(), SessionId::from(*id), StaffSessionView::of)
         .await?;
-    Ok(ok(&view.ok_or(ApiError::NotFound)?))
+    let view = view.ok_or(ApiError::NotFound)?;
+    let refused = app.store.refused_addresses(staff.scope(), staff.clinic).await?;
+    Ok(ok(&view.with_refusals(&refused)))
 }
 
 /// What happened in a session and what was sent, by time.

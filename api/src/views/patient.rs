@@ -2,7 +2,8 @@
 
 use bedside_protocol::people::{OnCallPerson, Patient};
 use bedside_protocol::record::PatientRecord;
-use bedside_store::Account;
+use bedside_store::{Account, RefusedAddresses};
+use chrono::{DateTime, Utc};
 use serde::Serialize;
 use utoipa::ToSchema;
 use uuid::Uuid;
@@ -30,6 +31,9 @@ pub struct PatientView {
     pub emergency_contact: EmergencyContactView,
     /// `active`, `paused`, `hospital`, `deceased` or `withdrawn`.
     pub comms: String,
+    /// Since when mail to the address is refused; absent when it is not.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub mail_refused_since: Option<DateTime<Utc>>,
     /// What `If-Match` names.
     pub version: u64,
     /// The signed order in force.
@@ -65,10 +69,17 @@ impl PatientView {
                 phone: patient.emergency_contact.phone.clone(),
             },
             comms: patient.comms.name().to_owned(),
+            mail_refused_since: None,
             version: patient.version,
             order: None,
             sessions: Vec::new(),
         }
+    }
+
+    /// The same, saying whether mail to the address is refused.
+    pub fn with_refusals(mut self, refused: &RefusedAddresses) -> Self {
+        self.mail_refused_since = refused.since(&self.email);
+        self
     }
 
     /// A patient with order and sessions.
@@ -90,15 +101,19 @@ pub struct OnCallView {
     pub person: Uuid,
     /// Their name.
     pub name: String,
+    /// Since when mail to their address is refused; absent when it is not.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub mail_refused_since: Option<DateTime<Utc>>,
 }
 
 impl OnCallView {
     /// The view of a place.
-    pub fn of(person: &OnCallPerson) -> Self {
+    pub fn of(person: &OnCallPerson, refused: &RefusedAddresses) -> Self {
         Self {
             place: person.place.name().to_owned(),
             person: person.person.uuid(),
             name: person.name.clone(),
+            mail_refused_since: refused.since(&person.email),
         }
     }
 }
@@ -116,17 +131,21 @@ pub struct StaffView {
     pub active: bool,
     /// Whether they have set the PIN with which a case is taken from a mail.
     pub has_pin: bool,
+    /// Since when mail to their address is refused; absent when it is not.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub mail_refused_since: Option<DateTime<Utc>>,
 }
 
 impl StaffView {
     /// The view of an account.
-    pub fn of(account: &Account) -> Self {
+    pub fn of(account: &Account, refused: &RefusedAddresses) -> Self {
         Self {
             id: account.id.uuid(),
             name: account.name.clone(),
             roles: account.roles.iter().map(|role| role.name().to_owned()).collect(),
             active: account.active,
             has_pin: account.pin_hash.is_some(),
+            mail_refused_since: refused.since(&account.email),
         }
     }
 }

@@ -11,6 +11,7 @@ use bedside_protocol::session::{Hold, SessionState};
 use bedside_protocol::sitter::Sitter;
 use bedside_protocol::time::Instant;
 use bedside_protocol::vitals::{Phase, Reading};
+use bedside_store::RefusedAddresses;
 use chrono::{DateTime, Utc};
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -72,6 +73,9 @@ pub struct StaffSitterView {
     pub email: String,
     /// Their number.
     pub phone: String,
+    /// Since when mail to their address is refused; absent when it is not.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub mail_refused_since: Option<DateTime<Utc>>,
     /// `invited`, `accepted`, `declined`, `withdrawn`, `present`, `left` or `removed`.
     pub state: String,
     /// When they were asked.
@@ -87,6 +91,7 @@ impl StaffSitterView {
             name: sitter.name.clone(),
             email: sitter.email.clone(),
             phone: sitter.phone.clone(),
+            mail_refused_since: None,
             state: sitter.state.name().to_owned(),
             invited_at: sitter.invited_at,
             consented_at: sitter.consented_at,
@@ -311,6 +316,14 @@ fn held_because(state: &SessionState) -> Option<String> {
 }
 
 impl StaffSessionView {
+    /// The same, saying of each sitter whether mail to their address is refused.
+    pub fn with_refusals(mut self, refused: &RefusedAddresses) -> Self {
+        for sitter in &mut self.sitters {
+            sitter.mail_refused_since = refused.since(&sitter.email);
+        }
+        self
+    }
+
     /// The view of a session.
     pub fn of(record: &SessionRecord, now: Instant) -> Self {
         let session = &record.session;

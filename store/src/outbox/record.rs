@@ -11,6 +11,7 @@ use crate::clock::to_ms;
 use crate::dialect::{self, Finish};
 use crate::error::{DatabaseError, StoreError};
 use crate::outbox::RENDERED;
+use crate::refused;
 use crate::schema::outbox;
 use crate::scope::Scope;
 use crate::seal::{self, Place};
@@ -165,6 +166,7 @@ impl Store {
                 .map(|completion| finish_of(completion, now, machine_now))
                 .collect();
             let recorded: HashSet<String> = dialect::finish(tx.connection, &results)?.into_iter().collect();
+            refused::note_results(tx, &results, &recorded)?;
             let outcome = |finish: &Finish| {
                 if recorded.contains(&finish.id) {
                     Recorded::Recorded

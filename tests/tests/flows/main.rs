@@ -11,6 +11,7 @@ mod outage;
 mod pages;
 mod planning;
 mod readiness;
+mod refused;
 mod scanner;
 mod sitter;
 mod strangers;

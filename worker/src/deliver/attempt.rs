@@ -78,7 +78,10 @@ pub(super) async fn attempt(worker: Worker, claimed: Box<ClaimedRow>, prepared: 
         Prepared::NotKept => try_again(&worker, 1, "store", None),
         Prepared::Unmakeable(class) => failed_for_good(&worker, &claimed, class, None).await,
         Prepared::Kept(bytes) | Prepared::Made(bytes) => {
-            let sent = send(&worker, &claimed, bytes).await;
+            let (sent, ()) = tokio::join!(
+                send(&worker, &claimed, bytes),
+                next_of_refused_address(&worker, &claimed)
+            );
             result_of(&worker, &claimed, sent).await
         }
     })
@@ -165,6 +168,24 @@ async fn failed_for_good(
         }
     } else {
         try_again(worker, claimed.row.attempts, class, reply_code)
+    }
+}
+
+/// An escalation to an address that was refused before is tried all the same, and the next contact is told meanwhile.
+async fn next_of_refused_address(worker: &Worker, claimed: &ClaimedRow) {
+    let notice = &claimed.row.notice;
+    if !matches!(notice.about, About::Case { .. }) {
+        return;
+    }
+    match worker.store().is_refused(claimed.clinic, &notice.to.email).await {
+        // If telling fails, the result of the send tells again.
+        Ok(true) => {
+            let _told = next_contact(worker, claimed).await;
+        }
+        Ok(false) => {}
+        Err(error) => {
+            tracing::error!(notice = %notice.id, error = &error as &dyn Error, "refused addresses cannot be read");
+        }
     }
 }
 

@@ -175,6 +175,18 @@ fn every_message() -> Vec<(&'static str, Notice)> {
             notice(staff(), Says::ContactUnreachable { code: c4, at, zone }),
         ),
         (
+            "address_refused",
+            notice(
+                staff(),
+                Says::AddressRefused {
+                    recipient: patient(),
+                    notice: NoticeId::from(Uuid::from_u128(7)),
+                    at,
+                    zone,
+                },
+            ),
+        ),
+        (
             "account_link",
             notice(
                 patient(),

@@ -140,6 +140,19 @@ fn of_message(message: &Message, url: &dyn Fn(&str, LinkId) -> String) -> Words 
                 ))
                 .saying("Please see that the case is taken, and correct the address on the on-call list.")
         }
+        Message::AddressRefused {
+            recipient,
+            notice,
+            at,
+            zone,
+        } => Words::about("An address is refused")
+            .saying(format!(
+                "At {} a mail server refused an address for good. What is sent there does not arrive.",
+                moment(*zone, *at)
+            ))
+            .saying("Please look the message up in the message log and correct the address. Until then every message to it is still tried.")
+            .stating("Recipient", kind_of(*recipient).to_owned())
+            .stating("Message", notice.to_string()),
         Message::AccountLink {
             link,
             expires_at,
@@ -179,6 +192,14 @@ fn day(zone: Zone, at: Instant) -> String {
 /// `14:20 EST on Saturday, November 21`: for the care team.
 fn moment(zone: Zone, at: Instant) -> String {
     format!("{} on {}", zone.clock_24h(at), day(zone, at))
+}
+
+fn kind_of(recipient: Who) -> &'static str {
+    match recipient {
+        Who::Patient(_) => "a patient",
+        Who::Sitter(_) => "a sitter",
+        Who::Staff(_) => "a member of staff",
+    }
 }
 
 fn meaning(level: Level) -> &'static str {
