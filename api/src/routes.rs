@@ -189,6 +189,7 @@ pub fn application(
         .split_for_parts();
     application
         .configure(crate::pages::register)
+        .configure(health::register_head)
         .configure(|config| docs::register(config, docs::with_access(document)))
         .default_service(web::to(not_found))
         .wrap(from_fn(envelope::wrap))

@@ -44,6 +44,13 @@ pub enum Command {
     /// The audit trail.
     #[command(subcommand)]
     Audit(AuditCommand),
+    /// Copy the SQLite database while the program runs, and check the copy. The master key is not in it.
+    Backup(BackupArguments),
+    /// Put a backup back where there is no database yet, or only check one.
+    Restore(RestoreArguments),
+    /// For a container's health check: status 0 if the part that runs here is well, else 1.
+    #[command(subcommand)]
+    Health(HealthCommand),
     /// Print every setting as a Markdown page.
     Settings,
 }
@@ -192,6 +199,43 @@ pub struct DoctorArguments {
     /// Judge as for `--development` instead of production.
     #[arg(long)]
     pub development: bool,
+}
+
+/// Of `backup`.
+#[derive(Debug, Args)]
+pub struct BackupArguments {
+    /// The new file, or a folder in which a file named by the time is made. Nothing is overwritten.
+    pub to: PathBuf,
+}
+
+/// Of `restore`.
+#[derive(Debug, Args)]
+pub struct RestoreArguments {
+    /// The backup. Without one, the database of DATABASE_URL is meant, put back by PostgreSQL's own tools.
+    pub file: Option<PathBuf>,
+    /// Only look: file, schema, key, audit trail. Changes nothing.
+    #[arg(long)]
+    pub check: bool,
+    /// Without FILE: also note that nobody watched since, so that a person calls about every running session.
+    #[arg(long, conflicts_with_all = ["file", "check"])]
+    pub mark: bool,
+}
+
+/// Of `health`.
+#[derive(Debug, Subcommand)]
+pub enum HealthCommand {
+    /// Asks the API at LISTEN whether it lives.
+    Api {
+        /// Ask whether it is ready: also whether somebody watches, mails go out and somebody is on call.
+        #[arg(long)]
+        ready: bool,
+    },
+    /// Looks in the database for a verified cycle of a worker of this host.
+    Worker {
+        /// How old it may be, seconds.
+        #[arg(long, default_value_t = 60, value_name = "SECONDS", value_parser = clap::value_parser!(u32).range(1..=3600))]
+        within: u32,
+    },
 }
 
 /// Of `audit`.

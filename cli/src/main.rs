@@ -10,6 +10,7 @@ mod demo;
 mod keys;
 mod logs;
 mod mail_now;
+mod notify;
 mod say;
 mod service;
 mod settings;
@@ -22,7 +23,7 @@ use anyhow::Result;
 use bedside_store::OpenError;
 use clap::Parser as _;
 
-use crate::arguments::{Arguments, AuditCommand, ClinicCommand, Command, StaffCommand};
+use crate::arguments::{Arguments, AuditCommand, ClinicCommand, Command, HealthCommand, StaffCommand};
 use crate::settings::{Faults, Settings};
 
 /// Status of a program that was set up wrongly; also clap's for a wrong command line.
@@ -70,6 +71,14 @@ fn start(arguments: Arguments) -> Result<ExitCode> {
             Command::Timeline(timeline) => commands::timeline::run(settings, timeline).await,
             Command::Audit(AuditCommand::Verify { clinic }) => {
                 commands::audit::verify(settings, clinic.as_deref()).await
+            }
+            Command::Backup(backup) => return commands::backup::run(settings, backup).await,
+            Command::Restore(restore) => return commands::restore::run(settings, restore).await,
+            Command::Health(HealthCommand::Api { ready }) => {
+                return commands::health::api(settings, ready).await;
+            }
+            Command::Health(HealthCommand::Worker { within }) => {
+                return commands::health::worker(settings, within).await;
             }
             // Handled above: they need no settings, or judge them.
             Command::Settings | Command::Demo(_) | Command::Doctor(_) => Ok(()),

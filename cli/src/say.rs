@@ -8,3 +8,9 @@ use std::io::Write as _;
 pub fn say(line: impl Display) {
     let _ = writeln!(std::io::stdout(), "{line}");
 }
+
+/// [`say`] with the form of `println!`.
+macro_rules! tell {
+    ($($line:tt)*) => { $crate::say::say(format_args!($($line)*)) };
+}
+pub(crate) use tell;

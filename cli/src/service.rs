@@ -9,6 +9,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
+use crate::notify::{Notifier, Parts};
 use crate::settings::{Mode, Settings};
 use crate::wiring::Listeners;
 use crate::{keys, wiring};
@@ -52,6 +53,11 @@ impl Working {
         })
     }
 
+    /// What shows that it watches.
+    pub fn sign(&self) -> (Store, String) {
+        (self.worker.store().clone(), self.worker.id().to_owned())
+    }
+
     /// Lets what has begun end.
     pub async fn stop(self) {
         // It may have ended by itself already.
@@ -62,10 +68,14 @@ impl Working {
 
 /// The host's name and the process, to tell workers apart.
 fn worker_name() -> String {
+    format!("{}-{}", host_name(), std::process::id())
+}
+
+/// The host's name; in a container, the container's.
+pub fn host_name() -> String {
     let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
     let host = host.trim();
-    let host = if host.is_empty() { "worker" } else { host };
-    format!("{host}-{}", std::process::id())
+    if host.is_empty() { "worker" } else { host }.to_owned()
 }
 
 /// Waits for Ctrl-C or a polite kill.
@@ -91,10 +101,16 @@ pub async fn serve_until_stopped(
     let metrics = wiring::serve_metrics(listeners.metrics, &store, Some(&app), worker).await?;
     let mut serving: Serving = bedside_api::serve(app, listeners.api).await?;
     tracing::info!(address = %serving.address(), "the API listens");
+    let parts = Parts {
+        api: Some(serving.address()),
+        worker: working.as_ref().map(Working::sign),
+    };
+    let notifier = Notifier::start(parts).await;
     let ended = tokio::select! {
         stopped = asked_to_stop() => stopped,
         ended = serving.ended() => ended.context("the API ended by itself"),
     };
+    drop(notifier);
     serving.stop().await;
     if let Some(working) = working {
         working.stop().await;

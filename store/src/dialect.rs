@@ -74,13 +74,13 @@ pub(crate) fn prepare(connection: &mut AnyConnection, role: Role) -> QueryResult
     match connection {
         AnyConnection::Sqlite(c) => {
             c.batch_execute("PRAGMA busy_timeout = 5000")?;
-            if role != Role::Reader {
+            if matches!(role, Role::Writer | Role::Migrator) {
                 enter_wal(c)?;
             }
             c.batch_execute(
                 "PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON; PRAGMA temp_store = MEMORY",
             )?;
-            if role == Role::Reader {
+            if matches!(role, Role::Reader | Role::Inspector) {
                 c.batch_execute("PRAGMA query_only = ON")?;
             }
             Ok(())
@@ -509,6 +509,41 @@ pub(crate) fn tidy(connection: &mut AnyConnection) -> QueryResult<()> {
         // Autovacuum does it.
         AnyConnection::Postgres(_) => Ok(()),
     }
+}
+
+/// Copies a SQLite database whole into an empty file, in one read transaction. PostgreSQL is not copied so.
+pub(crate) fn copy_into(connection: &mut AnyConnection, file: &std::path::Path) -> QueryResult<()> {
+    match connection {
+        AnyConnection::Sqlite(c) => diesel::sql_query("VACUUM INTO ?")
+            .bind::<Text, _>(file.to_string_lossy().as_ref())
+            .execute(c)
+            .map(|_| ()),
+        AnyConnection::Postgres(_) => Err(diesel::result::Error::NotFound),
+    }
+}
+
+#[derive(QueryableByName)]
+struct OneText {
+    #[diesel(sql_type = Text)]
+    value: String,
+}
+
+/// What is broken in a SQLite file, and rows that refer to none; quotes no value. PostgreSQL looks after itself, and a
+/// restore of it checks every reference.
+pub(crate) fn find_damage(connection: &mut AnyConnection) -> QueryResult<Vec<String>> {
+    let AnyConnection::Sqlite(c) = connection else {
+        return Ok(Vec::new());
+    };
+    let damage: Vec<OneText> = diesel::sql_query(
+        "SELECT integrity_check AS value FROM pragma_integrity_check WHERE integrity_check <> 'ok'",
+    )
+    .load(c)?;
+    let orphans: Vec<OneText> = diesel::sql_query(
+        "SELECT COUNT(*) || ' rows of ' || \"table\" || ' refer to missing rows of ' || parent AS value \
+         FROM pragma_foreign_key_check GROUP BY \"table\", parent",
+    )
+    .load(c)?;
+    Ok(damage.into_iter().chain(orphans).map(|row| row.value).collect())
 }
 
 /// Lists all columns in one form for both engines.

@@ -3,6 +3,9 @@
 //! Diesel's derived `establish` is never used: with PostgreSQL down it opens a SQLite file that is named like the URL and
 //! accepts writes. An unknown scheme is refused.
 
+use std::fs::OpenOptions;
+use std::io;
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
 use diesel::{Connection as _, ConnectionError, PgConnection, SqliteConnection};
@@ -62,6 +65,8 @@ pub(crate) enum Role {
     Reader,
     /// Creates the file, and may take its time.
     Migrator,
+    /// Looks at a file that nobody writes, and leaves nothing beside it.
+    Inspector,
 }
 
 /// Why a store could not be opened. Every message names the setting; none holds a password.
@@ -185,6 +190,26 @@ impl Target {
         }
     }
 
+    /// Makes an empty file for a SQLite database that is not there yet, for its owner only; SQLite gives its log and its
+    /// index the same mode. One that is there is left as it is.
+    pub(crate) fn make_private(&self) -> Result<(), OpenError> {
+        let Self::Sqlite { path } = self else {
+            return Ok(());
+        };
+        let made = OpenOptions::new()
+            .write(true)
+            .create_new(true)
+            .mode(0o600)
+            .open(path);
+        match made {
+            Err(error) if error.kind() != io::ErrorKind::AlreadyExists => Err(OpenError::Unwritable {
+                path: path.clone(),
+                reason: error.to_string(),
+            }),
+            _ => Ok(()),
+        }
+    }
+
     /// Opens a connection, ready for work.
     #[expect(
         clippy::disallowed_methods,
@@ -238,7 +263,11 @@ impl Target {
 
 /// SQLite's own form of a path: without `mode=rwc` a file that is missing is an error, not a new database.
 fn file_uri(path: &Path, role: Role) -> String {
-    let mode = if role == Role::Migrator { "rwc" } else { "rw" };
+    let mode = match role {
+        Role::Migrator => "rwc",
+        Role::Writer | Role::Reader => "rw",
+        Role::Inspector => "ro&immutable=1",
+    };
     let path = path.to_string_lossy().replace('%', "%25").replace('#', "%23");
     format!("file:{path}?mode={mode}")
 }

@@ -8,6 +8,7 @@
 
 mod accounts;
 mod audit;
+mod backup;
 mod clinics;
 mod clock;
 mod dialect;
@@ -44,6 +45,7 @@ pub mod raw;
 
 pub use accounts::{Account, AccountKind, CreateAccountError, NewAccount, SetActiveError};
 pub use audit::{AuditFault, AuditReport};
+pub use backup::{BackupError, Inspection, KeyFound};
 pub use clinics::{CreateClinicError, NewClinic};
 pub use clock::{Clocks, Stopwatch, SystemClocks, whole_ms};
 pub use engine::{Engine, OpenError, SQLITE_AT_LEAST};

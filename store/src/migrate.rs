@@ -25,6 +25,7 @@ fn embedded(engine: Engine) -> EmbeddedMigrations {
 
 /// Brings the database up to the program. Gives the names of what was applied.
 pub(crate) fn run(target: &Target) -> Result<Vec<String>, OpenError> {
+    target.make_private()?;
     let mut connection = target.connect_first(Role::Migrator)?;
     let connection = &mut connection;
     dialect::begin(connection, Work::Write).map_err(|error| unwritable(target, error))?;
@@ -53,19 +54,40 @@ fn locked(connection: &mut AnyConnection, engine: Engine) -> Result<Vec<String>,
 
 /// Refuses a database that is older or newer than the program.
 pub(crate) fn check(connection: &mut AnyConnection, engine: Engine) -> Result<(), OpenError> {
+    let missing = missing(connection, engine)?;
+    if missing.is_empty() {
+        return Ok(());
+    }
+    Err(OpenError::MissingMigrations(missing))
+}
+
+/// Migrations of the program that the database lacks. One with others than the program's is refused.
+pub(crate) fn missing(connection: &mut AnyConnection, engine: Engine) -> Result<Vec<String>, OpenError> {
     refuse_newer(connection, engine)?;
     let missing = connection
         .pending_migrations(embedded(engine))
         .map_err(OpenError::Migration)?;
-    if missing.is_empty() {
-        return Ok(());
-    }
-    Err(OpenError::MissingMigrations(
-        missing
-            .iter()
-            .map(|migration| migration.name().to_string())
-            .collect(),
-    ))
+    let names = missing.iter().map(|migration| migration.name().to_string());
+    Ok(names.collect())
+}
+
+/// The same of a database that is to be left exactly as it is; `None` when no migration was ever applied to it. The library
+/// would make its own table in an empty one, into which nothing could be restored any more.
+pub(crate) fn missing_of_restored(
+    connection: &mut AnyConnection,
+    engine: Engine,
+) -> Result<Option<Vec<String>>, OpenError> {
+    let work = match engine {
+        // A file that is opened for reading alone.
+        Engine::Sqlite => Work::Read,
+        Engine::Postgres => Work::Write,
+    };
+    dialect::begin(connection, work).map_err(OpenError::Refused)?;
+    let missing = missing(connection, engine);
+    let applied = connection.applied_migrations().map(|applied| applied.len());
+    dialect::roll_back(connection).map_err(OpenError::Refused)?;
+    let missing = missing?;
+    Ok((applied.map_err(OpenError::Migration)? > 0).then_some(missing))
 }
 
 fn refuse_newer(connection: &mut AnyConnection, engine: Engine) -> Result<(), OpenError> {

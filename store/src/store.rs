@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::convert::Infallible;
+use std::path::PathBuf;
 use std::sync::{Arc, PoisonError, RwLock};
 
 use bedside_protocol::document::{DocumentFault, ProtocolDocument};
@@ -45,6 +46,19 @@ impl StoreSettings {
             queue: 256,
             mail_domain: "bedside.invalid".to_owned(),
         }
+    }
+
+    /// The engine the URL names.
+    pub fn engine(&self) -> Result<Engine, OpenError> {
+        Ok(Target::parse(&self.url)?.engine())
+    }
+
+    /// The file of a SQLite database.
+    pub fn sqlite_path(&self) -> Result<Option<PathBuf>, OpenError> {
+        Ok(match Target::parse(&self.url)? {
+            Target::Sqlite { path } => Some(path),
+            Target::Postgres { .. } => None,
+        })
     }
 }
 
@@ -143,11 +157,45 @@ impl Store {
         })
     }
 
+    /// Whether the database can be opened and has this program's schema; needs no key.
+    pub async fn check_schema(settings: &StoreSettings) -> Result<(), OpenError> {
+        let url = settings.url.clone();
+        blocking(move || {
+            let target = Target::parse(&url)?;
+            migrate::check(&mut target.connect_first(Role::Writer)?, target.engine())
+        })
+        .await
+    }
+
     /// Brings the database up to this program, under a lock: two processes that start together are safe. Gives the names of
     /// the migrations that were applied.
     pub async fn migrate(settings: &StoreSettings) -> Result<Vec<String>, OpenError> {
         let url = settings.url.clone();
         blocking(move || migrate::run(&Target::parse(&url)?)).await
+    }
+
+    /// A store for a look at a database that may lack migrations: one connection, which only reads.
+    pub(crate) fn to_look(
+        target: &Target,
+        role: Role,
+        clocks: Arc<dyn Clocks>,
+        keys: Keys,
+        connection: AnyConnection,
+    ) -> Result<Self, OpenError> {
+        let shared = Shared {
+            keys,
+            clocks,
+            mail_domain: String::new(),
+            protocols: RwLock::new(HashMap::new()),
+        };
+        let line = Pool::start(target, role, 1, 1, Some(connection)).map_err(OpenError::Threads)?;
+        let line = Arc::new(line);
+        Ok(Self {
+            shared: Arc::new(shared),
+            engine: target.engine(),
+            writers: Arc::clone(&line),
+            readers: line,
+        })
     }
 
     /// The engine behind it.
@@ -307,7 +355,7 @@ impl Shared {
     }
 }
 
-async fn blocking<T: Send + 'static>(
+pub(crate) async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> Result<T, OpenError> + Send + 'static,
 ) -> Result<T, OpenError> {
     let (done, outcome) = tokio::sync::oneshot::channel();
@@ -329,28 +377,47 @@ const KEY_CHECK: Place<'static> = Place {
 };
 const KEY_CHECK_TEXT: &[u8] = b"the right key";
 
-fn check_key(connection: &mut AnyConnection, keys: &Keys) -> Result<(), OpenError> {
-    let stored = |connection: &mut AnyConnection| {
-        key_check::table
+/// How a key relates to what is sealed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum KeyCheck {
+    Opens,
+    DoesNot,
+    /// No program has opened the database yet.
+    NotThere,
+}
+
+impl KeyCheck {
+    pub(crate) fn of(connection: &mut AnyConnection, keys: &Keys) -> Result<Self, OpenError> {
+        let sealed = key_check::table
             .find(1)
             .select(key_check::check_sealed)
             .first::<Vec<u8>>(connection)
             .optional()
-    };
-    let mut sealed = stored(connection).map_err(OpenError::Refused)?;
-    if sealed.is_none() {
+            .map_err(OpenError::Refused)?;
+        Ok(match sealed {
+            None => Self::NotThere,
+            Some(sealed) if seal::open(keys, KEY_CHECK, &sealed).as_deref() == Some(KEY_CHECK_TEXT) => {
+                Self::Opens
+            }
+            Some(_) => Self::DoesNot,
+        })
+    }
+}
+
+fn check_key(connection: &mut AnyConnection, keys: &Keys) -> Result<(), OpenError> {
+    let mut found = KeyCheck::of(connection, keys)?;
+    if found == KeyCheck::NotThere {
         let fresh = seal::seal(keys, KEY_CHECK, KEY_CHECK_TEXT).map_err(|_| OpenError::WrongKey)?;
         let inserted = diesel::insert_into(key_check::table)
             .values((key_check::id.eq(1), key_check::check_sealed.eq(&fresh)))
             .execute(connection);
         // Another process may have been first; then its key counts.
-        sealed = stored(connection).map_err(OpenError::Refused)?;
-        if sealed.is_none() {
+        found = KeyCheck::of(connection, keys)?;
+        if found == KeyCheck::NotThere {
             inserted.map_err(OpenError::Refused)?;
         }
     }
-    let opened = sealed.and_then(|sealed| seal::open(keys, KEY_CHECK, &sealed));
-    if opened.as_deref() == Some(KEY_CHECK_TEXT) {
+    if found == KeyCheck::Opens {
         Ok(())
     } else {
         Err(OpenError::WrongKey)

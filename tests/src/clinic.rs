@@ -101,6 +101,7 @@ pub struct Clinic {
     folder: tempfile::TempDir,
     base: String,
     app: Arc<App>,
+    master_key: [u8; 32],
     _api: Serving,
     // Last: dropped after everything that uses it.
     database: TestDatabase,
@@ -118,7 +119,8 @@ impl Clinic {
         let database = crate::database::fresh(engine).await;
         let mut settings = StoreSettings::new(database.url());
         settings.mail_domain = "bedside.test".to_owned();
-        let keys = Keys::from_master(Keys::generate());
+        let master_key = Keys::generate();
+        let keys = Keys::from_master(master_key);
         let store = Store::open(settings, clocks.clone(), keys)
             .await
             .expect("a store");
@@ -165,6 +167,7 @@ impl Clinic {
             folder,
             base,
             app,
+            master_key,
             _api: api,
             database,
         };
@@ -230,6 +233,21 @@ impl Clinic {
     fn fresh<T: From<uuid::Uuid>>(&self) -> T {
         let keys = self.store.keys();
         Ids::new(self.now(), &mut |bytes| keys.random(bytes)).fresh()
+    }
+
+    /// The database.
+    pub fn database(&self) -> &TestDatabase {
+        &self.database
+    }
+
+    /// The secret that all keys follow from.
+    pub fn master_key(&self) -> [u8; 32] {
+        self.master_key
+    }
+
+    /// What a worker of this clinic is told.
+    pub fn worker_settings(&self) -> WorkerSettings {
+        worker_settings(&self.base)
     }
 
     /// The clinical clock.

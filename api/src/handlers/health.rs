@@ -2,7 +2,7 @@
 //!
 //! Readiness is red when nobody watches: an API that takes check-ins while no worker runs looks healthy and is not.
 
-use actix_web::web::Data;
+use actix_web::web::{self, Data, ServiceConfig};
 use actix_web::{HttpResponse, get};
 use bedside_store::{Store, StoreError};
 use chrono::Duration;
@@ -60,6 +60,10 @@ impl PartView {
 #[utoipa::path(tag = "system", responses((status = 200, body = LiveView)))]
 #[get("/health/live")]
 pub async fn live() -> HttpResponse {
+    say_live().await
+}
+
+async fn say_live() -> HttpResponse {
     HttpResponse::Ok().json(LiveView {
         status: "live".to_owned(),
     })
@@ -69,6 +73,17 @@ pub async fn live() -> HttpResponse {
 #[utoipa::path(tag = "system", responses((status = 200, body = ReadyView), (status = 503, body = ReadyView)))]
 #[get("/health/ready")]
 pub async fn ready(app: Data<App>) -> HttpResponse {
+    say_ready(app).await
+}
+
+/// HEAD, which some monitors ask with: the same answers without their bodies.
+pub fn register_head(config: &mut ServiceConfig) {
+    config
+        .route("/health/live", web::head().to(say_live))
+        .route("/health/ready", web::head().to(say_ready));
+}
+
+async fn say_ready(app: Data<App>) -> HttpResponse {
     let view = match look(&app.store).await {
         Ok(findings) => judge(&findings, Duration::seconds(app.protocol.watch.alive_within_s)),
         Err(error) => {

@@ -15,6 +15,7 @@ use bedside_store::{Clocks as _, Keys, OpenError, Store, SystemClocks};
 
 use crate::arguments::DoctorArguments;
 use crate::commands::staff::fresh_id;
+use crate::say::tell;
 use crate::settings::{MailRoute, Mode, Settings};
 use crate::{keys, logs, mail_now, wiring};
 
@@ -34,19 +35,19 @@ struct Report {
 impl Report {
     fn well(&mut self, what: &str, found: &str) {
         self.looked_at += 1;
-        println!("ok     {what:<10} {found}");
+        tell!("ok     {what:<10} {found}");
     }
 
     fn note(&mut self, what: &str, found: &str) {
         self.looked_at += 1;
-        println!("note   {what:<10} {found}");
+        tell!("note   {what:<10} {found}");
     }
 
     fn wrong(&mut self, what: &str, found: &str, mend: &str) {
         self.looked_at += 1;
         self.wrong += 1;
-        println!("WRONG  {what:<10} {found}");
-        println!("       {:<10} {mend}", "");
+        tell!("WRONG  {what:<10} {found}");
+        tell!("       {:<10} {mend}", "");
     }
 }
 
@@ -61,12 +62,13 @@ pub async fn run(config: Option<&Path>, arguments: DoctorArguments) -> Result<Ex
         look_at_mail(&mut report, &settings, arguments.mail_to).await;
     }
     if report.wrong == 0 {
-        println!("All is well.");
+        tell!("All is well.");
         return Ok(ExitCode::SUCCESS);
     }
-    println!(
+    tell!(
         "{} of {} things are to be mended.",
-        report.wrong, report.looked_at
+        report.wrong,
+        report.looked_at
     );
     Ok(ExitCode::FAILURE)
 }
@@ -128,8 +130,11 @@ fn look_at_files(report: &mut Report, settings: &Settings) {
     let made = keys::made_key_path(&settings.data_dir, "MASTER_KEY");
     let folder = (settings.data_dir.clone(), 0o700);
     let key = made.map(|path| (path, 0o600));
+    let database = wiring::store_settings(settings).sqlite_path().ok().flatten();
+    let database = database.map(|path| (path, 0o600));
     for (path, wanted) in std::iter::once(folder)
         .chain(key)
+        .chain(database)
         .filter(|(path, _)| path.exists())
     {
         let shown = path.display();
@@ -172,11 +177,17 @@ async fn look_at_clock(report: &mut Report) {
 }
 
 async fn look_at_database(report: &mut Report, settings: &Settings) {
-    let Ok(keys) = keys::master(settings) else {
-        return report.note("database", "not looked at: there is no key to open it with");
+    let store_settings = wiring::store_settings(settings);
+    let opened = match keys::master(settings) {
+        Ok(keys) => Store::open(store_settings, Arc::new(SystemClocks), keys)
+            .await
+            .map(Some),
+        // Without the key it can still be seen whether it is there and migrated.
+        Err(_) => Store::check_schema(&store_settings).await.map(|()| None),
     };
-    match Store::open(wiring::store_settings(settings), Arc::new(SystemClocks), keys).await {
-        Ok(store) => look_into_store(report, &store).await,
+    match opened {
+        Ok(Some(store)) => look_into_store(report, &store).await,
+        Ok(None) => report.note("database", "open and migrated; not looked into: there is no key"),
         Err(error) => {
             let mend = match &error {
                 OpenError::MissingMigrations(_) | OpenError::NoDatabase { .. } => "run `bedside migrate`",

@@ -2,9 +2,12 @@
 
 pub mod api;
 pub mod audit;
+pub mod backup;
 pub mod clinic;
 pub mod doctor;
+pub mod health;
 pub mod migrate;
+pub mod restore;
 pub mod settings;
 pub mod staff;
 pub mod timeline;

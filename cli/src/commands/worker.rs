@@ -5,6 +5,7 @@ use std::sync::Arc;
 use anyhow::Result;
 use bedside_store::SystemClocks;
 
+use crate::notify::{Notifier, Parts};
 use crate::service::{self, Working, asked_to_stop};
 use crate::settings::Settings;
 use crate::wiring;
@@ -17,7 +18,13 @@ pub async fn run(settings: Settings, development: bool) -> Result<()> {
     let working = Working::start(&settings, store.clone())?;
     let metrics = wiring::serve_metrics(listener, &store, None, Some(&working.worker)).await?;
     tracing::info!("the worker watches");
+    let parts = Parts {
+        worker: Some(working.sign()),
+        ..Parts::default()
+    };
+    let notifier = Notifier::start(parts).await;
     asked_to_stop().await?;
+    drop(notifier);
     working.stop().await;
     if let Some(metrics) = metrics {
         metrics.stop().await;

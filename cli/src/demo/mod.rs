@@ -28,7 +28,7 @@ use crate::arguments::DemoArguments;
 use crate::clock::FastClock;
 use crate::say::say;
 use crate::service::{Working, asked_to_stop};
-use crate::settings::{Mode, Settings};
+use crate::settings::{Faults, Mode, Settings};
 use crate::{keys, logs, timeline_text, wiring};
 
 use self::expectations::{Expectations, Step};
@@ -158,7 +158,9 @@ fn make_folder_anew(folder: &Path) -> Result<()> {
 fn bind(port: Option<u16>) -> Result<TcpListener> {
     let on = |port| TcpListener::bind((Ipv4Addr::LOCALHOST, port));
     match port {
-        Some(port) => on(port).with_context(|| format!("--port {port} cannot be used")),
+        Some(port) => {
+            on(port).map_err(|error| Faults::one("--port", format!("{port} cannot be used: {error}")).into())
+        }
         None => on(USUAL_PORT)
             .or_else(|_| on(0))
             .context("no port of 127.0.0.1 can be used"),
