@@ -38,7 +38,7 @@ fn every_step_of_the_walkthroughs_is_where_it_says() {
 
 #[test]
 fn every_file_and_folder_the_documents_name_exists() {
-    for document in ["README.md", "docs/ARCHITECTURE.md"] {
+    for document in ["README.md", "docs/ARCHITECTURE.md", "docs/operations.md"] {
         let text = std::fs::read_to_string(root().join(document)).expect("the document");
         for span in code_spans(&text) {
             let is_path = span.contains('/')
@@ -49,6 +49,7 @@ fn every_file_and_folder_the_documents_name_exists() {
             let ours = [
                 "api",
                 "cli",
+                "deploy",
                 "docs",
                 "migrations",
                 "protocol",

@@ -7,6 +7,7 @@
 )]
 
 mod backup;
+mod files;
 mod manager;
 mod postgres;
 
