@@ -187,6 +187,7 @@ impl Store {
             clocks,
             mail_domain: String::new(),
             protocols: RwLock::new(HashMap::new()),
+            metrics: Metrics::default(),
         };
         let line = Pool::start(target, role, 1, 1, Some(connection)).map_err(OpenError::Threads)?;
         let line = Arc::new(line);

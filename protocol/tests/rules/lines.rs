@@ -84,6 +84,7 @@ fn what(notice: &Notice) -> String {
         Message::CaseClosed { .. } => "closed".into(),
         Message::NobodyOnCall { .. } => "nobody on call".into(),
         Message::ContactUnreachable { .. } => "contact unreachable".into(),
+        Message::AddressRefused { .. } => "address refused".into(),
         Message::AccountLink { .. } | Message::Test { .. } => "other".into(),
     }
 }
