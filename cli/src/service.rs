@@ -98,7 +98,7 @@ pub async fn serve_until_stopped(
 ) -> Result<()> {
     let app = wiring::app(settings, store.clone(), shows_all)?;
     let worker = working.as_ref().map(|working| &working.worker);
-    let metrics = wiring::serve_metrics(listeners.metrics, &store, Some(&app), worker).await?;
+    let metrics = wiring::serve_metrics(listeners.metrics, &store, Some(&app), worker)?;
     let mut serving: Serving = bedside_api::serve(app, listeners.api).await?;
     tracing::info!(address = %serving.address(), "the API listens");
     let parts = Parts {

@@ -87,7 +87,7 @@ fn bind_to(setting: &str, address: SocketAddr) -> Result<TcpListener, Faults> {
 
 /// Serves what this process exports, where a listener was asked for: the store's numbers, and those of the parts that run
 /// here.
-pub async fn serve_metrics(
+pub fn serve_metrics(
     listener: Option<TcpListener>,
     store: &Store,
     app: Option<&App>,
@@ -101,7 +101,7 @@ pub async fn serve_metrics(
     if let Some(worker) = worker {
         worker.register_metrics(exporter.ours());
     }
-    let serving = bedside_api::metrics::serve(exporter, listener).await?;
+    let serving = bedside_api::metrics::serve(exporter, listener)?;
     let address = serving.address();
     if address.ip().is_unspecified() {
         tracing::warn!("metrics are served without a log-in on every address of this machine");

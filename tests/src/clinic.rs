@@ -431,14 +431,12 @@ impl Clinic {
     }
 
     /// Where the numbers of API and present worker are scraped, while the server lives.
-    pub async fn serve_metrics(&self) -> (Client, Serving) {
+    pub fn serve_metrics(&self) -> (Client, Serving) {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
         let mut exporter = Exporter::new(&self.store).expect("an exporter");
         exporter.add_api(&self.app);
         self.worker.register_metrics(exporter.ours());
-        let serving = bedside_api::metrics::serve(exporter, listener)
-            .await
-            .expect("a server");
+        let serving = bedside_api::metrics::serve(exporter, listener).expect("a server");
         (Client::new(&format!("http://{}", serving.address())), serving)
     }
 
@@ -503,7 +501,7 @@ impl Clinic {
             },
             expires_at: self.now() + minutes(60),
         };
-        let insert = || self.store.insert_link(Scope::system(), self.clinic, link.clone());
+        let insert = || self.store.insert_link(Scope::system(), self.clinic, link);
         insert().await.expect("a link");
         insert().await.expect_err("the same link twice");
     }

@@ -143,8 +143,8 @@ impl Exporter {
     }
 }
 
-/// Serves `GET /metrics` on a listener that is bound already.
-pub async fn serve(exporter: Exporter, listener: TcpListener) -> Result<Serving, ServeError> {
+/// Serves `GET /metrics` on a listener that is bound already. Called inside a tokio runtime.
+pub fn serve(exporter: Exporter, listener: TcpListener) -> Result<Serving, ServeError> {
     let address = listener.local_addr()?;
     let exporter = Data::new(exporter);
     let application = move || {

@@ -111,7 +111,7 @@ fn show(read: &Read, mut encoder: DescriptorEncoder<'_>) -> Result<(), std::fmt:
         "ready",
         "1 when every part of readiness is well, as /health/ready says it",
         None,
-        i64::from(ready),
+        &i64::from(ready),
     )?;
     let parts = read.readiness.parts.iter();
     many(
@@ -155,28 +155,28 @@ fn show(read: &Read, mut encoder: DescriptorEncoder<'_>) -> Result<(), std::fmt:
         "oldest_untaken_case",
         "Time since the oldest case was opened that nobody has taken; 0 when there is none",
         Some(&Unit::Seconds),
-        in_seconds(standing.oldest_untaken_case),
+        &in_seconds(standing.oldest_untaken_case),
     )?;
     one(
         &mut encoder,
         "running_sessions",
         "Sessions between dose and release",
         None,
-        standing.running_sessions,
+        &standing.running_sessions,
     )?;
     one(
         &mut encoder,
         "worker_silent",
         "Time since any worker last verified a cycle; +Inf when none is known, or its time is ahead of this clock",
         Some(&Unit::Seconds),
-        findings.silent_for.map_or(f64::INFINITY, in_seconds),
+        &findings.silent_for.map_or(f64::INFINITY, in_seconds),
     )?;
     one(
         &mut encoder,
         "failing_subjects",
         "Sessions and patients that the worker failed to work on more than once in a row and that are still due",
         None,
-        findings.failing_subjects,
+        &findings.failing_subjects,
     )
 }
 
@@ -185,11 +185,11 @@ fn one(
     name: &str,
     help: &str,
     unit: Option<&Unit>,
-    value: impl EncodeGaugeValue,
+    value: &impl EncodeGaugeValue,
 ) -> Result<(), std::fmt::Error> {
     encoder
         .encode_descriptor(name, help, unit, MetricType::Gauge)?
-        .encode_gauge(&value)
+        .encode_gauge(value)
 }
 
 fn many<'a, V: EncodeGaugeValue>(

@@ -16,7 +16,7 @@ pub async fn run(settings: Settings, development: bool) -> Result<()> {
     let listener = wiring::bind_metrics(&settings)?;
     let store = wiring::open_store(&settings, Arc::new(SystemClocks)).await?;
     let working = Working::start(&settings, store.clone())?;
-    let metrics = wiring::serve_metrics(listener, &store, None, Some(&working.worker)).await?;
+    let metrics = wiring::serve_metrics(listener, &store, None, Some(&working.worker))?;
     tracing::info!("the worker watches");
     let parts = Parts {
         worker: Some(working.sign()),

@@ -27,7 +27,7 @@ async fn the_numbers_tell_what_happened_and_of_nobody(engine: Database) {
     play.until_dosed().await;
     play.answer_checks(&[(10, "C4", 0)]).await;
     play.clinic.mail_by_smtp(&server).await;
-    let (client, _serving) = play.clinic.serve_metrics().await;
+    let (client, _serving) = play.clinic.serve_metrics();
 
     let calm = scrape(&play.clinic, &client);
     assert_eq!(calm.value("bedside_ready"), 1.0);
@@ -178,7 +178,7 @@ fn names_agree(scrape: &Scrape) {
 
 async fn a_database_that_does_not_answer_makes_readiness_zero_and_leaves_the_rest_out(engine: Database) {
     let clinic = Clinic::open(engine).await;
-    let (client, _serving) = clinic.serve_metrics().await;
+    let (client, _serving) = clinic.serve_metrics();
     assert_eq!(scrape(&clinic, &client).value("bedside_ready"), 1.0);
     clinic.lose_a_table();
     let lost = scrape(&clinic, &client);
@@ -194,7 +194,7 @@ async fn a_database_that_does_not_answer_makes_readiness_zero_and_leaves_the_res
 
 async fn transactions_that_lose_a_race_are_counted(engine: Database) {
     let clinic = Clinic::open(engine).await;
-    let (client, _serving) = clinic.serve_metrics().await;
+    let (client, _serving) = clinic.serve_metrics();
     let before = scrape(&clinic, &client);
     clinic.lose_every_race().await;
     let after = scrape(&clinic, &client);
