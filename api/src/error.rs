@@ -9,7 +9,7 @@ use actix_web::http::StatusCode;
 use actix_web::http::header::{CONNECTION, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
 use actix_web::{HttpResponse, ResponseError};
 use bedside_protocol::refusal::{Fault, Refusal};
-use bedside_store::{DecideError, StoreError};
+use bedside_store::{DatabaseError, DecideError, StoreError};
 use chrono::{DateTime, Utc};
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -23,6 +23,9 @@ pub const CHANGED_MEANWHILE: &str = "changed-meanwhile";
 
 /// Seconds after which a caller who met a full queue may try again.
 const BUSY_RETRY_AFTER_S: u64 = 2;
+
+/// Seconds after which a caller who met a database that is away may try again: the pool's longest pause.
+const OUTAGE_RETRY_AFTER_S: u64 = 5;
 
 /// Why a request was not done.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -74,6 +77,9 @@ pub enum ApiError {
     /// Too much is waiting already.
     #[error("busy")]
     Busy,
+    /// The database is away or has no room; logged where it was found. Nothing was written.
+    #[error("nothing can be written down just now")]
+    Unavailable,
     /// Our fault; logged where it was found.
     #[error("internal error")]
     Internal,
@@ -132,6 +138,15 @@ impl ApiError {
         Self::Refused(Refusal::invalid(field, message))
     }
 
+    /// The database failed: an outage may be over soon, anything else is our fault. Logged here, answered without detail.
+    fn database(fault: &DatabaseError) -> Self {
+        if !fault.is_outage() {
+            return Self::internal(fault);
+        }
+        tracing::error!(error = %chain(fault), "the database is away or has no room");
+        Self::Unavailable
+    }
+
     /// Something of ours failed: logged here, answered without detail.
     pub fn internal(error: &(dyn std::error::Error + 'static)) -> Self {
         tracing::error!(error = %chain(error), "internal error");
@@ -153,7 +168,7 @@ impl ApiError {
             Self::PreconditionFailed => StatusCode::PRECONDITION_FAILED,
             Self::TooManyRequests { .. } => StatusCode::TOO_MANY_REQUESTS,
             Self::LinkOver => StatusCode::GONE,
-            Self::Busy => StatusCode::SERVICE_UNAVAILABLE,
+            Self::Busy | Self::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
             Self::Internal => StatusCode::INTERNAL_SERVER_ERROR,
         }
     }
@@ -178,6 +193,7 @@ impl ApiError {
             Self::TooManyRequests { .. } => "too-many-requests",
             Self::LinkOver => "link-over",
             Self::Busy => "busy",
+            Self::Unavailable => "unavailable",
             Self::Internal => "internal",
         }
     }
@@ -201,6 +217,7 @@ impl ApiError {
             Self::TooManyRequests { .. } => "Too many requests",
             Self::LinkOver => "This link is over",
             Self::Busy => "Busy",
+            Self::Unavailable => "Not possible just now",
             Self::Internal => "Our fault",
         }
     }
@@ -234,6 +251,9 @@ impl ApiError {
             Self::TooManyRequests { .. } => format!("Please wait and try again. {EMERGENCY_WORDS}"),
             Self::LinkOver => format!("This link is no longer good. {EMERGENCY_WORDS}"),
             Self::Busy => "Please try again in a moment.".to_owned(),
+            Self::Unavailable => {
+                format!("We cannot write this down just now. Please try again in a moment. {EMERGENCY_WORDS}")
+            }
             Self::Internal => "Something went wrong on our side and was logged.".to_owned(),
         }
     }
@@ -242,6 +262,7 @@ impl ApiError {
         match self {
             Self::TooManyRequests { retry_after_s } => Some(*retry_after_s),
             Self::Busy => Some(BUSY_RETRY_AFTER_S),
+            Self::Unavailable => Some(OUTAGE_RETRY_AFTER_S),
             _ => None,
         }
     }
@@ -348,7 +369,7 @@ impl From<DecideError> for ApiError {
             DecideError::KeyReused => Self::KeyReused,
             DecideError::NotFound => Self::NotFound,
             DecideError::Busy => Self::Busy,
-            DecideError::Database(fault) => Self::internal(&fault),
+            DecideError::Database(fault) => Self::database(&fault),
         }
     }
 }
@@ -357,7 +378,7 @@ impl From<StoreError> for ApiError {
     fn from(error: StoreError) -> Self {
         match error {
             StoreError::Busy => Self::Busy,
-            StoreError::Database(fault) => Self::internal(&fault),
+            StoreError::Database(fault) => Self::database(&fault),
         }
     }
 }
@@ -390,7 +411,6 @@ impl ResponseError for PageError {
 mod tests {
     use bedside_protocol::gate::{Reason, ReasonCode};
     use bedside_protocol::refusal::Faults;
-    use bedside_store::DatabaseError;
 
     use super::*;
 
@@ -438,6 +458,11 @@ mod tests {
                 "internal",
             ),
             (StoreError::Busy.into(), 503, "busy"),
+            (
+                StoreError::Database(DatabaseError::Unavailable(None)).into(),
+                503,
+                "unavailable",
+            ),
             (
                 StoreError::Database(DatabaseError::Panicked).into(),
                 500,

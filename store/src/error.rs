@@ -43,6 +43,45 @@ pub enum DatabaseError {
     Panicked,
 }
 
+/// What the two libraries say when the database is away, is just coming, or has no room. Neither has a code for it that
+/// reaches us.
+const OUTAGES: [&str; 16] = [
+    "database or disk is full",
+    "disk I/O error",
+    "unable to open database file",
+    "attempt to write a readonly database",
+    "No space left on device",
+    "could not extend file",
+    "server closed the connection",
+    "no connection to the server",
+    "could not receive data from server",
+    "could not send data to server",
+    "connection not open",
+    "SSL connection has been closed",
+    "SSL SYSCALL error",
+    "terminating connection",
+    "the database system is",
+    "read-only transaction",
+];
+
+impl DatabaseError {
+    /// Whether the database is away or has no room: nothing is wrong with what was asked, and the same may be asked again
+    /// later.
+    pub fn is_outage(&self) -> bool {
+        match self {
+            Self::Unavailable(_) | Self::Failed(DieselError::BrokenTransactionManager) => true,
+            Self::Failed(DieselError::DatabaseError(kind, details)) => {
+                let connection_lost = matches!(
+                    kind,
+                    DatabaseErrorKind::ClosedConnection | DatabaseErrorKind::UnableToSendCommand
+                );
+                connection_lost || OUTAGES.iter().any(|words| details.message().contains(words))
+            }
+            _ => false,
+        }
+    }
+}
+
 /// Why an operation that cannot be refused did not happen.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {

@@ -144,6 +144,7 @@ pub fn error_page(error: &ApiError) -> HttpResponse {
     let heading = match error {
         ApiError::NotFound => "There is no such page.",
         ApiError::Busy => "We are very busy.",
+        ApiError::Unavailable => "We cannot write this down just now.",
         ApiError::Internal => "Something went wrong on our side.",
         _ => "That could not be done.",
     };
