@@ -35,6 +35,10 @@ const GAPS_KNOWN_FOR: Duration = Duration::days(7);
 /// Ids in one statement; SQLite takes 32,766 parameters.
 const IDS_AT_ONCE: usize = 500;
 
+/// Orders grouped duties by their session's dose; those without one are last.
+const LATEST_DOSE_FIRST: &str =
+    "COALESCE((SELECT -sessions.dosed_at FROM sessions WHERE sessions.id = duties.subject_id), 0)";
+
 /// States between dose and release, as they stand in the database.
 const RUNNING: [&str; 3] = ["dosed", "monitoring", "emergency"];
 
@@ -168,8 +172,9 @@ fn wake(tx: &mut Tx<'_>, ids: &[String]) -> Result<(), Stop> {
 }
 
 impl Store {
-    /// Subjects with a duty to be looked at, most urgent lane first and then by time; at most `limit`. One that is
-    /// postponed is left out.
+    /// Subjects with a duty to be looked at, most urgent lane first, then by the time since the dose, then by the time
+    /// they have waited; at most `limit`. After an outage many are due at once, and whoever has taken the medicine last is in
+    /// the greatest danger. One that is postponed is left out.
     pub async fn list_due(&self, limit: u32) -> Result<Vec<Subject>, StoreError> {
         self.read_job(Scope::system(), move |tx| {
             let postponed = postponements::table
@@ -179,7 +184,11 @@ impl Store {
                 .filter(duties::wake_at.le(to_ms(tx.now)))
                 .filter(duties::subject_id.ne_all(postponed))
                 .group_by((duties::subject_kind, duties::subject_id))
-                .order((diesel::dsl::min(duties::lane), diesel::dsl::min(duties::wake_at)))
+                .order((
+                    diesel::dsl::min(duties::lane),
+                    diesel::dsl::sql::<diesel::sql_types::BigInt>(LATEST_DOSE_FIRST),
+                    diesel::dsl::min(duties::wake_at),
+                ))
                 .select((
                     duties::subject_kind,
                     duties::subject_id,
