@@ -183,6 +183,12 @@ impl Delivery {
     /// Claims what there is room for and starts it. Whether anything was claimed.
     async fn step(&mut self) -> bool {
         self.record().await;
+        if !self.unrecorded.is_empty() {
+            // Rows that were sent and could not be written down may have lost their leases meanwhile: a claim now could
+            // take one of them and send it again.
+            self.report.outbox_readable = false;
+            return false;
+        }
         let turn = self.looks.tick().now_or_never().is_some();
         if turn || self.worker.was_nudged() {
             self.quiet = [false; 4];
