@@ -78,14 +78,17 @@ pub fn host_name() -> String {
     if host.is_empty() { "worker" } else { host }.to_owned()
 }
 
-/// Waits for Ctrl-C or a polite kill.
-pub async fn asked_to_stop() -> Result<()> {
-    let mut terminate = signal(SignalKind::terminate()).context("signals cannot be heard")?;
-    tokio::select! {
-        heard = tokio::signal::ctrl_c() => heard.context("signals cannot be heard")?,
-        _ = terminate.recv() => {}
-    }
-    Ok(())
+/// Hears Ctrl-C and a polite kill from now on; the future ends with the first of them. To be called before work begins
+/// that should be allowed to end.
+pub fn asked_to_stop() -> Result<impl Future<Output = ()>> {
+    let hear = |kind| signal(kind).context("signals cannot be heard");
+    let (mut interrupt, mut terminate) = (hear(SignalKind::interrupt())?, hear(SignalKind::terminate())?);
+    Ok(async move {
+        tokio::select! {
+            _ = interrupt.recv() => {}
+            _ = terminate.recv() => {}
+        }
+    })
 }
 
 /// Serves the API until somebody stops the program.
@@ -96,6 +99,7 @@ pub async fn serve_until_stopped(
     shows_all: bool,
     working: Option<Working>,
 ) -> Result<()> {
+    let asked_to_stop = asked_to_stop()?;
     let app = wiring::app(settings, store.clone(), shows_all)?;
     let worker = working.as_ref().map(|working| &working.worker);
     let metrics = wiring::serve_metrics(listeners.metrics, &store, Some(&app), worker)?;
@@ -107,7 +111,7 @@ pub async fn serve_until_stopped(
     };
     let notifier = Notifier::start(parts).await;
     let ended = tokio::select! {
-        stopped = asked_to_stop() => stopped,
+        () = asked_to_stop => Ok(()),
         ended = serving.ended() => ended.context("the API ended by itself"),
     };
     drop(notifier);

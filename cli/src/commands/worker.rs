@@ -13,6 +13,7 @@ use crate::wiring;
 /// Watches until stopped.
 pub async fn run(settings: Settings, development: bool) -> Result<()> {
     let settings = service::settings_for(settings, development)?;
+    let asked_to_stop = asked_to_stop()?;
     let listener = wiring::bind_metrics(&settings)?;
     let store = wiring::open_store(&settings, Arc::new(SystemClocks)).await?;
     let working = Working::start(&settings, store.clone())?;
@@ -23,7 +24,7 @@ pub async fn run(settings: Settings, development: bool) -> Result<()> {
         ..Parts::default()
     };
     let notifier = Notifier::start(parts).await;
-    asked_to_stop().await?;
+    asked_to_stop.await;
     drop(notifier);
     working.stop().await;
     if let Some(metrics) = metrics {

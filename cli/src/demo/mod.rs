@@ -110,7 +110,7 @@ pub async fn run(arguments: DemoArguments) -> Result<ExitCode> {
         })?;
     let played = tokio::select! {
         played = played => Some(played.context("the players are gone")?),
-        stopped = asked_to_stop() => stopped.map(|()| None)?,
+        () = asked_to_stop()? => None,
     };
     let status = match played {
         None => ExitCode::SUCCESS,
@@ -120,7 +120,7 @@ pub async fn run(arguments: DemoArguments) -> Result<ExitCode> {
             match told {
                 Some(played) if !arguments.exit => {
                     go_on_by_hand(&base, &played);
-                    asked_to_stop().await?;
+                    asked_to_stop()?.await;
                     ExitCode::SUCCESS
                 }
                 Some(_) => ExitCode::SUCCESS,
