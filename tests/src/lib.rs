@@ -2,9 +2,12 @@
 
 pub mod clinic;
 pub mod clock;
+pub mod cluster;
 pub mod database;
 pub mod http;
 pub mod mails;
 pub mod metrics;
 pub mod play;
+pub mod program;
+pub mod site;
 pub mod smtp_server;

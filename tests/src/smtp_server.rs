@@ -77,6 +77,20 @@ pub enum Fault {
     ExtraBytesBeforeTls,
 }
 
+/// What a test is called at: a moment of a conversation. Everything else the server does waits until the call returns.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Moment {
+    /// The client has done this and has no answer yet. At [`Stage::FinalDot`] the mail is kept already.
+    Before(Stage),
+    /// The first line of a message was read, the rest of it was not.
+    InBody,
+    /// The answer to this has been written.
+    After(Stage),
+}
+
+/// What a test calls; false ends the connection there, and nothing more is read from it.
+type Hook = Arc<dyn Fn(Moment) -> bool + Send + Sync>;
+
 /// How the server protects the connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum ServerTls {
@@ -103,6 +117,8 @@ pub struct Script {
     log_in: Option<(String, String)>,
     faults: HashMap<Stage, PlannedFault>,
     refused: HashMap<String, (u16, String)>,
+    /// Time between two mails that are taken.
+    pace: Option<Duration>,
 }
 
 impl Script {
@@ -120,6 +136,12 @@ impl Script {
     /// Requires AUTH PLAIN with this name and password.
     pub fn log_in(mut self, username: &str, password: &str) -> Self {
         self.log_in = Some((username.to_owned(), password.to_owned()));
+        self
+    }
+
+    /// Takes so many mails a second and no more, over all connections together; the others wait for their turn.
+    pub fn per_second(mut self, mails: u32) -> Self {
+        self.pace = Some(Duration::from_secs(1) / mails);
         self
     }
 
@@ -157,7 +179,7 @@ pub struct ReceivedMail {
     pub to: Vec<String>,
     /// The message as sent, dots unstuffed, its last CRLF included.
     pub data: Vec<u8>,
-    /// When its final dot had arrived.
+    /// When its final dot had arrived; with [`Script::per_second`], when its turn had come.
     pub at: Instant,
 }
 
@@ -171,9 +193,29 @@ struct State {
     connections: Vec<usize>,
     /// Commands in the order they came, without arguments.
     commands: Vec<String>,
+    hook: HookPlace,
+    /// When the next mail is taken.
+    next_turn: Option<Instant>,
+}
+
+#[derive(Default)]
+struct HookPlace(Option<Hook>);
+
+impl std::fmt::Debug for HookPlace {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(if self.0.is_some() { "a hook" } else { "no hook" })
+    }
 }
 
 impl State {
+    /// How long a mail that has come at `now` waits for its turn.
+    fn take_turn(&mut self, now: Instant) -> Option<Duration> {
+        let pace = self.script.pace?;
+        let turn = self.next_turn.map_or(now, |turn| turn.max(now));
+        self.next_turn = Some(turn + pace);
+        Some(turn - now)
+    }
+
     fn take_fault(&mut self, stage: Stage) -> Option<Fault> {
         let planned = self.script.faults.get_mut(&stage)?;
         match &mut planned.remaining {
@@ -183,6 +225,12 @@ impl State {
         }
         Some(planned.fault.clone())
     }
+}
+
+/// Calls the test. Whether the conversation goes on.
+fn reached(state: &SharedState, moment: Moment) -> bool {
+    let hook = lock(state).hook.0.clone();
+    hook.is_none_or(|hook| hook(moment))
 }
 
 type SharedState = Arc<Mutex<State>>;
@@ -261,6 +309,11 @@ impl SmtpServer {
     /// Its certificate, for the names `localhost` and 127.0.0.1, to be trusted as a root.
     pub fn certificate_pem(&self) -> &str {
         &self.certificate_pem
+    }
+
+    /// Calls `hook` at every moment of every conversation from now on; false ends the connection.
+    pub fn at_each(&self, hook: impl Fn(Moment) -> bool + Send + Sync + 'static) {
+        lock(&self.state).hook.0 = Some(Arc::new(hook));
     }
 
     /// Misbehaves at `stage` from now on, every time.

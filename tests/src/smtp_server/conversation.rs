@@ -18,7 +18,7 @@ use tokio::{
 };
 use tokio_rustls::{TlsAcceptor, server::TlsStream};
 
-use super::{Fault, ReceivedMail, ServerTls, SharedState, Stage, lock};
+use super::{Fault, Moment, ReceivedMail, ServerTls, SharedState, Stage, lock, reached};
 
 /// Bytes that no TLS implementation takes for a record.
 const NOT_TLS: &[u8] = b"this is not TLS at all, it is a line of text\r\n";
@@ -119,7 +119,7 @@ pub(super) async fn hold(
         number,
     };
     if conversation
-        .answer_with(greeting_fault.take(), "220 test server ready")
+        .answer_at(Stage::Greeting, greeting_fault.take(), "220 test server ready")
         .await?
         .is_break()
     {
@@ -270,6 +270,9 @@ impl Conversation {
             if self.line.read_until(b'\n', &mut data).await? == 0 {
                 return Ok(ControlFlow::Break(()));
             }
+            if start == 0 && !reached(&self.state, Moment::InBody) {
+                return Ok(ControlFlow::Break(()));
+            }
             let begins_line = start == 0 || data[..start].ends_with(b"\r\n");
             if begins_line && data[start] == b'.' {
                 if &data[start..] == b".\r\n" {
@@ -279,11 +282,11 @@ impl Conversation {
                 data.remove(start);
             }
         }
-        #[expect(
-            clippy::disallowed_methods,
-            reason = "when a real mail really came; no rule depends on it"
-        )]
-        let at = std::time::Instant::now();
+        let turn = lock(&self.state).take_turn(now());
+        if let Some(wait) = turn {
+            sleep(wait).await;
+        }
+        let at = now();
         let mail = ReceivedMail {
             from: self.from.clone().unwrap_or_default(),
             to: std::mem::take(&mut self.to),
@@ -309,7 +312,7 @@ impl Conversation {
             }
             fault
         };
-        self.answer_with(fault, "250 2.0.0 taken").await
+        self.answer_at(Stage::FinalDot, fault, "250 2.0.0 taken").await
     }
 
     /// STARTTLS; `None` ends the conversation.
@@ -342,7 +345,19 @@ impl Conversation {
 
     async fn answer(&mut self, stage: Stage, proper: &str) -> io::Result<Answered> {
         let fault = lock(&self.state).take_fault(stage);
-        self.answer_with(fault, proper).await
+        self.answer_at(stage, fault, proper).await
+    }
+
+    /// Answers, and calls the test before and after it.
+    async fn answer_at(&mut self, stage: Stage, fault: Option<Fault>, proper: &str) -> io::Result<Answered> {
+        if !reached(&self.state, Moment::Before(stage)) {
+            return Ok(ControlFlow::Break(()));
+        }
+        let answered = self.answer_with(fault, proper).await;
+        if !reached(&self.state, Moment::After(stage)) {
+            return Ok(ControlFlow::Break(()));
+        }
+        answered
     }
 
     async fn say(&mut self, reply: &str) -> io::Result<Answered> {
@@ -412,6 +427,14 @@ impl Conversation {
         }
         Ok(ControlFlow::Continue(proper.starts_with(['2', '3'])))
     }
+}
+
+#[expect(
+    clippy::disallowed_methods,
+    reason = "when a real mail really came; no rule depends on it"
+)]
+fn now() -> std::time::Instant {
+    std::time::Instant::now()
 }
 
 /// The address between the angle brackets of MAIL FROM or RCPT TO.
