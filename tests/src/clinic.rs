@@ -506,6 +506,34 @@ impl Clinic {
         insert().await.expect_err("the same link twice");
     }
 
+    /// Damages a session at rest: no rule can be run on it any more.
+    pub fn poison_session(&self, session: &str) {
+        let bytes = self.database.some_bytes();
+        let sql = format!(
+            "CREATE TABLE poisoned AS SELECT id, doc_sealed FROM sessions WHERE id = '{session}'; \
+             UPDATE sessions SET doc_sealed = {bytes} WHERE id = '{session}'"
+        );
+        self.execute(&sql);
+    }
+
+    /// Puts back what [`Clinic::poison_session`] damaged.
+    pub fn heal_session(&self, session: &str) {
+        let sql = format!(
+            "UPDATE sessions SET doc_sealed = (SELECT poisoned.doc_sealed FROM poisoned) WHERE id = '{session}'; \
+             DROP TABLE poisoned"
+        );
+        self.execute(&sql);
+    }
+
+    /// Both clocks go on by so many minutes, a minute at a time, the worker running.
+    pub async fn live_through(&mut self, for_minutes: i64) {
+        for _ in 0..for_minutes {
+            self.clocks.set_clinical(self.now() + minutes(1));
+            self.clocks.advance_machine(Duration::seconds(59));
+            self.cycle().await;
+        }
+    }
+
     /// How many lines the audit trail has.
     pub async fn audit_length(&self) -> usize {
         let mut raw = bedside_store::raw::Raw::connect(&self.database.url()).expect("a connection");

@@ -1,7 +1,5 @@
 //! Readiness is red, and says which part, when a signal would reach nobody or a record cannot be worked on.
 
-use bedside_protocol::time::seconds;
-use bedside_protocol::watch::Subject;
 use bedside_tests::clinic::Clinic;
 use bedside_tests::database::Database;
 use bedside_tests::on_both_engines;
@@ -14,6 +12,9 @@ on_both_engines!(
     a_case_of_which_every_mail_is_refused_is_not_ready,
     a_subject_that_fails_again_and_again_is_not_ready,
 );
+
+/// A worker leaves what failed alone for half a minute.
+const SET_ASIDE: chrono::Duration = chrono::Duration::seconds(31);
 
 const STAFF: [&str; 6] = [
     "nurse",
@@ -97,24 +98,19 @@ async fn a_case_of_which_every_mail_is_refused_is_not_ready(engine: Database) {
 }
 
 async fn a_subject_that_fails_again_and_again_is_not_ready(engine: Database) {
-    let play = Play::planned(Clinic::open(engine).await).await;
-    let session = Subject::Session(play.session.parse().expect("an id"));
-    let clinic = &play.clinic;
-    // A worker that cannot work on the session sets it aside and leaves it due.
+    let mut play = Play::planned(Clinic::open(engine).await).await;
+    let session = play.session.clone();
+    let clinic = &mut play.clinic;
+    clinic.poison_session(&session);
     clinic.clocks.set_clinical(play.planned_at);
-    let until = clinic.store.clocks().machine_now() + seconds(30);
-    clinic.store.postpone(session, until).await.expect("set aside");
+    let failing = clinic.worker.cycle().await;
+    assert_eq!((failing.tick.failed, failing.tick.decided), (1, 0), "{failing:?}");
     assert!(red_parts(clinic).is_empty(), "once is no fault");
-    clinic
-        .store
-        .postpone(session, until)
-        .await
-        .expect("set aside again");
+    clinic.clocks.advance_machine(SET_ASIDE);
+    clinic.worker.cycle().await;
     assert_eq!(red_parts(clinic), ["subjects"]);
-    clinic
-        .store
-        .forget_postponed(session)
-        .await
-        .expect("it works again");
-    assert!(red_parts(clinic).is_empty());
+    clinic.heal_session(&session);
+    clinic.clocks.advance_machine(SET_ASIDE);
+    clinic.cycle().await;
+    assert!(red_parts(clinic).is_empty(), "it works again");
 }
