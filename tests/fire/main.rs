@@ -9,6 +9,7 @@
     reason = "a failed expectation is how a test ends, in its helpers too"
 )]
 
+mod catch_up;
 mod crowded;
 mod database_gone;
 mod disk_full;
