@@ -1,13 +1,17 @@
 //! `kill -9` of a worker in the middle of its work (FAILURES F1).
 //!
 //! Half of the kills are at a named moment around the send, which the mail server of the test sees and acts on; the other
-//! half at a random one. A second worker, there already or started afterwards, has a mail server of its own, so that it
+//! half at a random one, of the send or of the time since the process started. In that time it also decides: a check of a
+//! running session was missed, and a case is to be opened and told (FAILURES F19). A second worker, there already or started afterwards, has a mail server of its own, so that it
 //! is known who sent what.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use bedside_protocol::time::minutes;
+use bedside_store::{Clocks as _, SystemClocks};
+use bedside_tests::clock::ManualClocks;
 use bedside_tests::database::Database;
 use bedside_tests::on_both_engines;
 use bedside_tests::program::{Program, now};
@@ -26,7 +30,7 @@ const KILLS_LONG: usize = 1_000;
 /// Cases at once. Each waits for a lease most of its time.
 const AT_ONCE: usize = 10;
 
-/// Mails of one case: more than one worker claims at once.
+/// Mails that wait at the start: more than one worker claims at once. The missed check brings another.
 const MAILS: usize = 24;
 
 /// From the kill to the acceptance of what the dead worker held.
@@ -51,7 +55,9 @@ enum When {
     /// The first time the conversation comes there.
     At(Moment),
     /// So long after the first connection.
-    After(Duration),
+    Sending(Duration),
+    /// So long after the process was started.
+    Started(Duration),
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -64,11 +70,11 @@ struct Case {
 /// What the test knows of the moment of the kill.
 struct Kill {
     at: Instant,
-    /// By address: what the row said, `leased`, and whose it was.
-    rows: HashMap<String, (String, String)>,
+    /// By Message-ID: whether its row was leased by the worker that died.
+    held: HashMap<String, bool>,
 }
 
-/// Bounds: no mail lost; one extra copy at most of each mail that was past its final dot and not recorded, byte for byte
+/// Bounds: no mail lost and no case; one extra copy at most of each mail that was past its final dot and not recorded, byte for byte
 /// the same, and of no other; what the dead worker held is accepted within 10 s of the kill; every row ends; the audit
 /// trail holds.
 async fn a_killed_worker_loses_no_mail_and_doubles_only_what_was_past_its_final_dot(engine: Database) {
@@ -77,10 +83,10 @@ async fn a_killed_worker_loses_no_mail_and_doubles_only_what_was_past_its_final_
     println!("{engine:?}: {count} kills, seed {seed}; BEDSIDE_SEED={seed} repeats them");
     let mut random = Random(seed);
     let mut cases = (0..count).map(|number| Case {
-        when: if number % 2 == 0 {
-            When::At(POINTS[number / 2 % POINTS.len()])
-        } else {
-            When::After(Duration::from_millis(random.below(250)))
+        when: match number % 4 {
+            0 | 2 => When::At(POINTS[number / 2 % POINTS.len()]),
+            1 => When::Sending(Duration::from_millis(random.below(250))),
+            _ => When::Started(Duration::from_millis(random.below(1_500))),
         },
         second_is_there: number / 2 % 2 == 0,
     });
@@ -106,8 +112,11 @@ async fn a_killed_worker_loses_no_mail_and_doubles_only_what_was_past_its_final_
 
 /// The longest time from the kill to an acceptance, and the number of extra copies.
 async fn one_kill(engine: Database, case: Case) -> (Duration, usize) {
-    let site = Arc::new(Site::open(engine).await);
-    let addresses = site.queue_escalations("mail", MAILS).await;
+    // The dose was twenty minutes ago, and nobody has answered the check of T+15.
+    let dose = SystemClocks.clinical_now() - minutes(20);
+    let site = Arc::new(Site::open_at(engine, Arc::new(ManualClocks::at(dose))).await);
+    site.dosed_session(0, dose).await;
+    site.queue_escalations("mail", MAILS).await;
     // Slow enough that a random moment meets mails at every stage.
     let mut script = Script::new();
     for stage in [Stage::Mail, Stage::Rcpt, Stage::Data, Stage::FinalDot] {
@@ -132,7 +141,7 @@ async fn one_kill(engine: Database, case: Case) -> (Duration, usize) {
             if case.second_is_there {
                 *lock(&second) = Some(site.start_worker(&second_surroundings));
             }
-            let held = lock_outbox.then(|| lock_writers(&site, engine));
+            let locked = lock_outbox.then(|| lock_writers(&site, engine));
             let site = Arc::clone(&site);
             let (first, kill) = (Arc::clone(&first), Arc::clone(&kill));
             move || {
@@ -140,9 +149,9 @@ async fn one_kill(engine: Database, case: Case) -> (Duration, usize) {
                 let worker = first.as_ref().expect("a worker");
                 worker.kill();
                 let at = now();
-                let rows = rows_at_the_kill(&site, worker.pid);
-                drop(held);
-                *lock(&kill) = Some(Kill { at, rows });
+                let held = held_at_the_kill(&site, worker.pid);
+                drop(locked);
+                *lock(&kill) = Some(Kill { at, held });
             }
         })
     };
@@ -171,10 +180,12 @@ async fn one_kill(engine: Database, case: Case) -> (Duration, usize) {
         });
     }
     *lock(&first_worker) = Some(surroundings.mailing(first_server.address()).start("worker"));
-    if let When::After(delay) = case.when {
+    if let When::Sending(_) = case.when {
         within(Duration::from_secs(20), "the first connection", || {
             (!first_server.mails_per_connection().is_empty()).then_some(())
         });
+    }
+    if let When::Sending(delay) | When::Started(delay) = case.when {
         tokio::time::sleep(delay).await;
         strike(false)();
     }
@@ -183,42 +194,42 @@ async fn one_kill(engine: Database, case: Case) -> (Duration, usize) {
     let kill = lock(&kill).take().expect("a kill");
     lock(&second_worker)
         .get_or_insert_with(|| site.start_worker(&surroundings.mailing(second_server.address())));
-    within(limit, "an empty outbox", || {
-        let sql = "SELECT id AS value FROM outbox WHERE state IN ('pending', 'leased')";
-        site.raw().texts(sql).expect("rows").is_empty().then_some(())
+    let nurse = format!(
+        "outbox WHERE lane = 0 AND recipient_id = '{}' AND about_kind = 'case'",
+        site.nurse
+    );
+    within(limit, "a told case and an empty outbox", || {
+        let waiting = site.count("outbox WHERE state IN ('pending', 'leased')");
+        (waiting == 0 && site.count(&nurse) > 0).then_some(())
     });
     let second = lock(&second_worker).take().expect("a worker");
     second.stops_within(Duration::from_secs(12));
+    assert_eq!(site.count("cases"), 1, "{case:?}");
+    site.all_has_ended().await;
 
-    let first = arrivals(&first_server);
-    let second = arrivals(&second_server);
+    let (first, second) = (arrivals(&first_server), arrivals(&second_server));
     let (mut slowest, mut doubled) = (Duration::ZERO, 0);
-    for address in &addresses {
-        let (before, after) = (of(&first, address), of(&second, address));
-        let (state, owner) = &kill.rows[address];
-        let context = format!("{case:?} {address}: {state} at the kill");
+    let sql = "SELECT message_id AS value FROM outbox WHERE state = 'sent'";
+    let sent = site.raw().texts(sql).expect("rows");
+    assert!(sent.len() > MAILS, "{case:?}: {:?}", site.states());
+    for id in &sent {
+        let (before, after) = (of(&first, id), of(&second, id));
+        let held = kill.held.get(id).copied().unwrap_or(false);
+        let context = format!("{case:?} {id}, held: {held}");
         assert!(!before.is_empty() || !after.is_empty(), "{context}: lost");
         assert!(
             before.len() <= 1 && after.len() <= 1,
             "{context}: sent twice by one worker"
         );
         if let (Some(one), Some(other)) = (before.first(), after.first()) {
-            assert_eq!(
-                (state.as_str(), owner.as_str()),
-                ("leased", "first"),
-                "{context}: doubled"
-            );
+            assert!(held, "{context}: doubled");
             assert!(
                 one.data == other.data,
                 "{context}: the second copy is another mail"
             );
-            assert!(
-                one.data.windows(12).any(|bytes| bytes == b"Message-ID: "),
-                "{context}"
-            );
             doubled += 1;
         }
-        if owner == "first" && state == "leased" {
+        if held {
             let again = after
                 .first()
                 .unwrap_or_else(|| panic!("{context}: not sent again"));
@@ -230,15 +241,21 @@ async fn one_kill(engine: Database, case: Case) -> (Duration, usize) {
             slowest = slowest.max(waited);
         }
     }
+    let known: usize = sent
+        .iter()
+        .map(|id| of(&first, id).len() + of(&second, id).len())
+        .sum();
+    assert_eq!(
+        known,
+        first.len() + second.len(),
+        "{case:?}: a mail that no row tells of"
+    );
     if matches!(
         case.when,
         When::At(Moment::Before(Stage::FinalDot) | Moment::After(Stage::FinalDot))
     ) {
         assert!(doubled > 0, "{case:?}: the moment was not reached");
     }
-    let sent = site.states();
-    assert_eq!(sent, [format!("sent {MAILS}")], "{case:?}");
-    site.all_has_ended().await;
     (slowest, doubled)
 }
 
@@ -253,22 +270,14 @@ fn lock_writers(site: &Site, engine: Database) -> bedside_store::raw::Raw {
     raw
 }
 
-/// State and owner of every row, by address.
-fn rows_at_the_kill(site: &Site, killed: u32) -> HashMap<String, (String, String)> {
-    let sql = "SELECT notice_key || ' ' || state || ' ' || COALESCE(lease_owner, '-') AS value FROM outbox";
-    let rows = site.raw().texts(sql).expect("rows");
-    let read = |row: &String| {
-        let mut words = row.split(' ');
-        let mut word = || words.next().unwrap_or_default().to_owned();
-        let (key, state, owner) = (word(), word(), word());
-        let address = format!("{}@clinic.example", key.trim_start_matches("test:"));
-        let is_first = owner.ends_with(&format!("-{killed}"));
-        (
-            address,
-            (state, if is_first { "first" } else { "other" }.to_owned()),
-        )
-    };
-    rows.iter().map(read).collect()
+/// By Message-ID: whether the row was leased by the worker that died.
+fn held_at_the_kill(site: &Site, killed: u32) -> HashMap<String, bool> {
+    let held = format!("state = 'leased' AND lease_owner LIKE '%-{killed}'");
+    let sql = format!("SELECT CASE WHEN {held} THEN '+' ELSE '-' END || message_id AS value FROM outbox");
+    let rows = site.raw().texts(&sql).expect("rows");
+    rows.iter()
+        .map(|row| (row[1..].to_owned(), row.starts_with('+')))
+        .collect()
 }
 
 /// Whatever arrived whole: a real server may have delivered it.
@@ -278,8 +287,11 @@ fn arrivals(server: &SmtpServer) -> Vec<ReceivedMail> {
     mails
 }
 
-fn of<'m>(mails: &'m [ReceivedMail], address: &str) -> Vec<&'m ReceivedMail> {
-    mails.iter().filter(|mail| mail.to == [address]).collect()
+/// The mails with this Message-ID.
+fn of<'m>(mails: &'m [ReceivedMail], id: &str) -> Vec<&'m ReceivedMail> {
+    let header = format!("\r\nMessage-ID: {id}\r\n");
+    let has_it = |mail: &&ReceivedMail| String::from_utf8_lossy(&mail.data).contains(&header);
+    mails.iter().filter(has_it).collect()
 }
 
 fn lock<T>(place: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
