@@ -33,15 +33,12 @@ pub struct Parts {
 pub struct Notifier(Option<JoinHandle<()>>);
 
 impl Notifier {
-    /// Starts to look and tell. To be called before the worker's first cycle.
-    pub async fn start(parts: Parts) -> Self {
+    /// Starts to look and tell.
+    pub fn start(parts: Parts) -> Self {
         if std::env::var_os("NOTIFY_SOCKET").is_none() {
             return Self(None);
         }
-        let mut signs = Signs { parts, cycles: None };
-        // What an earlier process of this name did does not count.
-        signs.cycles = signs.count_cycles().await.ok();
-        Self(Some(tokio::spawn(signs.tell())))
+        Self(Some(tokio::spawn(Signs { parts, cycles: None }.tell())))
     }
 }
 
@@ -56,7 +53,8 @@ impl Drop for Notifier {
 
 struct Signs {
     parts: Parts,
-    /// Cycles of the worker that were seen.
+    /// Cycles of the worker that were seen. The first look only counts them: what an earlier process of this name did is
+    /// no sign of life.
     cycles: Option<u64>,
 }
 
@@ -89,14 +87,13 @@ impl Signs {
             );
             return false;
         }
+        if self.parts.worker.is_none() {
+            return true;
+        }
         let Ok(cycles) = self.count_cycles().await else {
             return false;
         };
-        if self.parts.worker.is_some() && self.cycles.is_some_and(|seen| cycles <= seen) {
-            return false;
-        }
-        self.cycles = Some(cycles);
-        true
+        self.cycles.replace(cycles).is_some_and(|seen| cycles > seen)
     }
 
     /// Cycles that this process's worker has verified, as the database knows them. The error is in the worker's own log.

@@ -109,7 +109,7 @@ pub async fn serve_until_stopped(
         api: Some(serving.address()),
         worker: working.as_ref().map(Working::sign),
     };
-    let notifier = Notifier::start(parts).await;
+    let notifier = Notifier::start(parts);
     let ended = tokio::select! {
         () = asked_to_stop => Ok(()),
         ended = serving.ended() => ended.context("the API ended by itself"),

@@ -8,6 +8,7 @@
 
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::process::{Child, Command, Output, Stdio};
 use std::time::Duration;
@@ -152,6 +153,36 @@ fn a_port_in_use_ends_the_program_by_its_setting() {
     for arguments in [["up"].as_slice(), &["api", "--development"]] {
         is_set_up_wrongly(folder.path(), &settings, arguments, &["LISTEN", &address]);
     }
+}
+
+#[test]
+fn a_port_in_use_ends_the_demo_by_its_argument() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let taken = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let port = taken.local_addr().expect("an address").port().to_string();
+    is_set_up_wrongly(folder.path(), &[], &["demo", "--port", &port], &["--port", &port]);
+}
+
+#[test]
+fn the_doctor_looks_at_the_database_without_a_key_too() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let doctor = || {
+        let ended = run(folder.path(), &[], &["doctor"]);
+        assert_eq!(ended.status.code(), Some(1), "the key is missing: {ended:?}");
+        text(&ended.stdout)
+    };
+    let said = doctor();
+    assert!(
+        said.contains("WRONG  database   ") && said.contains("`bedside migrate`"),
+        "{said}"
+    );
+    succeeds(folder.path(), &[], &["migrate"]);
+    let said = doctor();
+    assert!(said.contains("note   database   open and migrated"), "{said}");
+    let folder_mode = std::fs::Permissions::from_mode(0o644);
+    std::fs::set_permissions(folder.path().join("bedside.sqlite"), folder_mode).expect("a mode");
+    let said = doctor();
+    assert!(said.contains("chmod 600"), "others may read the database: {said}");
 }
 
 /// Ends with the test, also with one that fails.

@@ -48,8 +48,8 @@ pub enum BackupError {
     /// There is a file of that name already.
     #[error("{} is there already; nothing is ever overwritten", .0.display())]
     Exists(PathBuf),
-    /// The file has a write-ahead log beside it, so it is not whole by itself.
-    #[error("{} lies beside a write-ahead log: it is a live database or a plain copy of one, not a backup", .0.display())]
+    /// The file has a log beside it, so it is not whole by itself.
+    #[error("{} lies beside a log: it is a live database or a plain copy of one, not a backup", .0.display())]
     NotWhole(PathBuf),
     /// A file could not be read or written.
     #[error("{} cannot be used", path.display())]
@@ -166,9 +166,10 @@ impl Store {
         let Target::Sqlite { path: to } = Target::parse(&settings.url)? else {
             return Err(BackupError::NotSqlite);
         };
-        let log = beside(&to, "-wal");
-        if log.exists() {
-            return Err(BackupError::Exists(log));
+        // What was left of another database would be taken for a part of this one.
+        let left = ["-wal", "-shm", "-journal"].map(|ending| beside(&to, ending));
+        if let Some(left) = left.into_iter().find(|left| left.exists()) {
+            return Err(BackupError::Exists(left));
         }
         let found = Self::inspect_file(from, clocks, keys).await?;
         if !found.is_good() {
@@ -217,8 +218,8 @@ impl Store {
         clocks: Arc<dyn Clocks>,
         keys: Keys,
     ) -> Result<Inspection, BackupError> {
-        let log = beside(path, "-wal");
-        if fs::metadata(&log).is_ok_and(|log| log.len() > 0) {
+        let has_log = |ending| fs::metadata(beside(path, ending)).is_ok_and(|log| log.len() > 0);
+        if has_log("-wal") || has_log("-journal") {
             return Err(BackupError::NotWhole(path.to_owned()));
         }
         let target = Target::Sqlite {

@@ -268,7 +268,11 @@ fn file_uri(path: &Path, role: Role) -> String {
         Role::Writer | Role::Reader => "rw",
         Role::Inspector => "ro&immutable=1",
     };
-    let path = path.to_string_lossy().replace('%', "%25").replace('#', "%23");
+    let path = path
+        .to_string_lossy()
+        .replace('%', "%25")
+        .replace('#', "%23")
+        .replace('?', "%3F");
     format!("file:{path}?mode={mode}")
 }
 

@@ -23,7 +23,7 @@ pub async fn run(settings: Settings, development: bool) -> Result<()> {
         worker: Some(working.sign()),
         ..Parts::default()
     };
-    let notifier = Notifier::start(parts).await;
+    let notifier = Notifier::start(parts);
     asked_to_stop.await;
     drop(notifier);
     working.stop().await;

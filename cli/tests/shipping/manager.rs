@@ -1,5 +1,7 @@
 //! Under a service manager: what a real process says on `NOTIFY_SOCKET`, and what it says no more.
 
+use std::io::{Read as _, Write as _};
+use std::net::TcpStream;
 use std::os::unix::net::UnixDatagram;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
@@ -170,6 +172,18 @@ fn the_health_command_is_for_a_container_and_knows_two_answers() {
             .expect("an answer");
         asked.status.success().then_some(())
     });
+    // Some monitors ask with HEAD: the same status, and no body.
+    for (path, status) in [("/health/live", "200"), ("/health/ready", "503")] {
+        let mut stream = TcpStream::connect(&address).expect("a connection");
+        let request = format!("HEAD {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n");
+        stream.write_all(request.as_bytes()).expect("a request");
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).expect("an answer");
+        assert!(
+            answer.starts_with(&format!("HTTP/1.1 {status} ")) && answer.ends_with("\r\n\r\n"),
+            "{answer}"
+        );
+    }
     // It lives, and nobody watches.
     let told = ends_with(1, folder, &settings, &["health", "api", "--ready"]);
     assert!(told.contains("503"), "{told}");
