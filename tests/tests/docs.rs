@@ -37,6 +37,33 @@ fn every_step_of_the_walkthroughs_is_where_it_says() {
 }
 
 #[test]
+fn every_alert_leads_to_a_paragraph_of_the_operations_page() {
+    let read = |name: &str| std::fs::read_to_string(root().join(name)).expect("a document");
+    let anchor = |heading: &str| -> String {
+        let plain = heading.to_lowercase().replace(' ', "-");
+        plain
+            .chars()
+            .filter(|c| c.is_ascii_alphanumeric() || *c == '-')
+            .collect()
+    };
+    let page = read("docs/operations.md");
+    let headings = page.lines().filter(|line| line.starts_with('#'));
+    let anchors: Vec<String> = headings
+        .map(|line| anchor(line.trim_start_matches('#').trim()))
+        .collect();
+    let alerts = read("docs/monitoring/alerts.yml");
+    let links: Vec<&str> = alerts
+        .lines()
+        .filter_map(|line| line.split_once("docs/operations.md#"))
+        .map(|(_, link)| link.trim())
+        .collect();
+    assert!(links.len() > 10, "{links:?}");
+    for link in links {
+        assert!(anchors.iter().any(|known| known == link), "{link} is no heading");
+    }
+}
+
+#[test]
 fn every_file_and_folder_the_documents_name_exists() {
     for document in ["README.md", "docs/ARCHITECTURE.md", "docs/operations.md"] {
         let text = std::fs::read_to_string(root().join(document)).expect("the document");
