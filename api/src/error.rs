@@ -80,6 +80,9 @@ pub enum ApiError {
     /// The database is away or has no room; logged where it was found. Nothing was written.
     #[error("nothing can be written down just now")]
     Unavailable,
+    /// The database was migrated beneath this program: another version of it answers.
+    #[error("being upgraded")]
+    BeingUpgraded,
     /// Our fault; logged where it was found.
     #[error("internal error")]
     Internal,
@@ -138,8 +141,12 @@ impl ApiError {
         Self::Refused(Refusal::invalid(field, message))
     }
 
-    /// The database failed: an outage may be over soon, anything else is our fault. Logged here, answered without detail.
+    /// The database failed: an outage may be over soon, anything else is our fault. Logged here, answered without detail;
+    /// that the database was migrated beneath it the store logs by itself.
     fn database(fault: &DatabaseError) -> Self {
+        if matches!(fault, DatabaseError::OtherSchema { .. }) {
+            return Self::BeingUpgraded;
+        }
         if !fault.is_outage() {
             return Self::internal(fault);
         }
@@ -151,6 +158,78 @@ impl ApiError {
     pub fn internal(error: &(dyn std::error::Error + 'static)) -> Self {
         tracing::error!(error = %chain(error), "internal error");
         Self::Internal
+    }
+
+    /// The HTTP status.
+    pub status: u16,
+    /// In words for the person.
+    pub detail: String,
+    /// What is wrong with which field.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub faults: Vec<FieldFault>,
+    /// Why the dose is not open, every reason.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub reasons: Vec<crate::views::ReasonView>,
+    /// Who took the case first.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub by_name: Option<String>,
+    /// When they took it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub at: Option<DateTime<Utc>>,
+    /// The request, as it stands in our logs.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub request_id: Option<String>,
+}
+
+/// One thing wrong with one field.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+pub struct FieldFault {
+    /// The field's path in what was sent.
+    pub field: String,
+    /// What is wrong.
+    pub message: String,
+}
+
+impl From<Fault> for FieldFault {
+    fn from(fault: Fault) -> Self {
+        Self {
+            field: fault.field,
+            message: fault.message,
+        }
+    }
+}
+
+impl ApiError {
+    /// One fault of one field that was read but is not acceptable.
+    pub fn invalid(field: impl Into<String>, message: impl Into<String>) -> Self {
+        Self::Refused(Refusal::invalid(field, message))
+    }
+
+    /// The database failed: an outage may be over soon, anything else is our fault. Logged here, answered without detail;
+    /// that the database was migrated beneath it the store logs by itself.
+    fn database(fault: &DatabaseError) -> Self {
+        if matches!(fault, DatabaseError::OtherSchema { .. }) {
+            return Self::BeingUpgraded;
+        }
+        if !fault.is_outage() {
+            return Self::internal(fault);
+        }
+        tracing::error!(error = %chain(fault), "the database is away or has no room");
+        Self::Unavailable
+    }
+
+    /// Something of ours failed: logged here, answered without detail.
+    pub fn internal(error: &(dyn std::error::Error + 'static)) -> Self {
+        tracing::error!(error = %chain(error), "internal error");
+        Self::Internal
+    }
+
+    /// A fault of the store, which logs by itself that the database was migrated beneath it.
+    fn database(fault: &DatabaseError) -> Self {
+        match fault {
+            DatabaseError::OtherSchema { .. } => Self::BeingUpgraded,
+            fault => Self::internal(fault),
+        }
     }
 
     /// The HTTP status.
@@ -168,7 +247,7 @@ impl ApiError {
             Self::PreconditionFailed => StatusCode::PRECONDITION_FAILED,
             Self::TooManyRequests { .. } => StatusCode::TOO_MANY_REQUESTS,
             Self::LinkOver => StatusCode::GONE,
-            Self::Busy | Self::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
+            Self::Busy | Self::Unavailable | Self::BeingUpgraded => StatusCode::SERVICE_UNAVAILABLE,
             Self::Internal => StatusCode::INTERNAL_SERVER_ERROR,
         }
     }
@@ -194,6 +273,7 @@ impl ApiError {
             Self::LinkOver => "link-over",
             Self::Busy => "busy",
             Self::Unavailable => "unavailable",
+            Self::BeingUpgraded => "being-upgraded",
             Self::Internal => "internal",
         }
     }
@@ -218,6 +298,7 @@ impl ApiError {
             Self::LinkOver => "This link is over",
             Self::Busy => "Busy",
             Self::Unavailable => "Not possible just now",
+            Self::BeingUpgraded => "Being upgraded",
             Self::Internal => "Our fault",
         }
     }
@@ -254,6 +335,9 @@ impl ApiError {
             Self::Unavailable => {
                 format!("We cannot write this down just now. Please try again in a moment. {EMERGENCY_WORDS}")
             }
+            Self::BeingUpgraded => {
+                format!("The program is being upgraded. Please try again in a moment. {EMERGENCY_WORDS}")
+            }
             Self::Internal => "Something went wrong on our side and was logged.".to_owned(),
         }
     }
@@ -261,7 +345,7 @@ impl ApiError {
     fn retry_after_s(&self) -> Option<u64> {
         match self {
             Self::TooManyRequests { retry_after_s } => Some(*retry_after_s),
-            Self::Busy => Some(BUSY_RETRY_AFTER_S),
+            Self::Busy | Self::BeingUpgraded => Some(BUSY_RETRY_AFTER_S),
             Self::Unavailable => Some(OUTAGE_RETRY_AFTER_S),
             _ => None,
         }
@@ -467,6 +551,15 @@ mod tests {
                 StoreError::Database(DatabaseError::Panicked).into(),
                 500,
                 "internal",
+            ),
+            (
+                StoreError::Database(DatabaseError::OtherSchema {
+                    unknown: vec!["9999".to_owned()],
+                    missing: Vec::new(),
+                })
+                .into(),
+                503,
+                "being-upgraded",
             ),
             (ApiError::Unauthenticated, 401, "unauthenticated"),
             (ApiError::LogInFailed, 401, "log-in-failed"),

@@ -14,20 +14,36 @@ use crate::settings::{Mode, Settings};
 use crate::wiring::Listeners;
 use crate::{keys, wiring};
 
-/// The settings of a part that runs by itself. For development, keys that are missing are made.
-pub fn settings_for(settings: Settings, development: bool) -> Result<Settings> {
-    if !development {
-        return Ok(settings.for_service(Mode::Production)?);
+/// The settings of a worker that runs by itself. For development, keys that are missing are made.
+pub fn settings_for_worker(settings: Settings, development: bool) -> Result<Settings> {
+    with_keys(settings.for_service(mode(development))?, development)
+}
+
+/// The settings of an API that runs by itself, likewise.
+pub fn settings_for_api(settings: Settings, development: bool) -> Result<Settings> {
+    with_keys(settings.for_api(mode(development))?, development)
+}
+
+fn mode(development: bool) -> Mode {
+    if development {
+        Mode::Development
+    } else {
+        Mode::Production
     }
-    let mut settings = settings.for_service(Mode::Development)?;
-    keys::make_missing(&mut settings)?;
+}
+
+fn with_keys(mut settings: Settings, development: bool) -> Result<Settings> {
+    if development {
+        keys::make_missing(&mut settings)?;
+    }
     Ok(settings)
 }
 
-/// A worker that runs beside us.
+/// A worker, or a standby for one, that runs beside us.
 pub struct Working {
     /// The worker, for its numbers.
     pub worker: Worker,
+    is_standby: bool,
     stop: watch::Sender<bool>,
     running: JoinHandle<()>,
 }
@@ -35,27 +51,47 @@ pub struct Working {
 impl Working {
     /// Starts a worker.
     pub fn start(settings: &Settings, store: Store) -> Result<Self> {
-        let mut worker_settings = WorkerSettings::new(wiring::mail_settings(settings)?);
-        worker_settings.cycle_ms = settings.cycle_ms;
-        let worker = Worker::new(
-            store,
-            wiring::transport(settings)?,
-            worker_settings,
-            worker_name(),
-        );
+        let worker = worker(settings, store)?;
         let (stop, stopped) = watch::channel(false);
         let runs = worker.clone();
         let running = tokio::spawn(async move { runs.run(stopped).await });
         Ok(Self {
             worker,
+            is_standby: false,
             stop,
             running,
         })
     }
 
-    /// What shows that it watches.
-    pub fn sign(&self) -> (Store, String) {
-        (self.worker.store().clone(), self.worker.id().to_owned())
+    /// What shows that it watches; a standby, which mostly waits, has nothing to show.
+    pub fn sign(&self) -> Option<(Store, String)> {
+        (!self.is_standby).then(|| (self.worker.store().clone(), self.worker.id().to_owned()))
+    }
+
+    /// Starts a standby: what does a worker's most urgent work when all workers are silent. `None` where it is turned off,
+    /// or where a developer's machine has no way out for mail.
+    pub fn start_standby(settings: &Settings, store: Store, development: bool) -> Result<Option<Self>> {
+        if !settings.standby {
+            tracing::warn!("STANDBY is no: without a worker nobody is told of a missed check-in");
+            return Ok(None);
+        }
+        let worker = match worker(settings, store) {
+            Ok(worker) => worker,
+            Err(error) if development => {
+                tracing::warn!("without a way out for mail there is no standby: {error:#}");
+                return Ok(None);
+            }
+            Err(error) => return Err(error),
+        };
+        let (stop, stopped) = watch::channel(false);
+        let runs = worker.clone();
+        let running = tokio::spawn(async move { runs.run_standby(stopped).await });
+        Ok(Some(Self {
+            worker,
+            is_standby: true,
+            stop,
+            running,
+        }))
     }
 
     /// Lets what has begun end.
@@ -64,6 +100,19 @@ impl Working {
         let _ = self.stop.send(true);
         let _ = self.running.await;
     }
+}
+
+fn worker(settings: &Settings, store: Store) -> Result<Worker> {
+    let mut worker_settings = WorkerSettings::new(wiring::mail_settings(settings)?);
+    worker_settings.cycle_ms = settings.cycle_ms;
+    worker_settings.ping_url = settings.ping_url.clone();
+    worker_settings.standby_after_s = settings.standby_after_s;
+    Ok(Worker::new(
+        store,
+        wiring::transport(settings)?,
+        worker_settings,
+        worker_name(),
+    ))
 }
 
 /// The host's name and the process, to tell workers apart.
@@ -107,7 +156,7 @@ pub async fn serve_until_stopped(
     tracing::info!(address = %serving.address(), "the API listens");
     let parts = Parts {
         api: Some(serving.address()),
-        worker: working.as_ref().map(Working::sign),
+        worker: working.as_ref().and_then(Working::sign),
     };
     let notifier = Notifier::start(parts);
     let ended = tokio::select! {

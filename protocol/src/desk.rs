@@ -268,7 +268,45 @@ impl Desk<'_, '_> {
                 let rung = self.rung_reached(case);
                 self.new_round(case, rung, CaseStep::AcknowledgementRanOut);
             }
-            _ => {}
+            // Woken before its time, by a new on-call list say: it sleeps until its time again.
+            _ => {
+                let mut duties = self.watch.duties.iter_mut();
+                if let Some(duty) = duties.find(|duty| duty.id == id) {
+                    duty.wake_at = duty.next_wake();
+                }
+            }
+        }
+    }
+
+    /// Gives back what the watch lost (`mending.rs`): an open duty that nothing would look at again is looked at now, and
+    /// a case short of resolved that nobody owes anything for goes on with its next round, where its ladder had stopped.
+    pub fn mend(&mut self) {
+        let now = self.context.now;
+        let forgotten = self.watch.duties.iter_mut();
+        let forgotten = forgotten.filter(|duty| duty.is_open() && duty.wake_at.is_none());
+        let woken: Vec<DutyId> = forgotten
+            .map(|duty| {
+                duty.wake_at = Some(now);
+                duty.id
+            })
+            .collect();
+        if !woken.is_empty() {
+            self.fact("watch.duties_woken", json!({ "duties": woken }));
+        }
+        let is_owed = |case: &Case| {
+            let mut duties = self.watch.open_duties();
+            duties.any(|duty| duty.kind.case() == Some(case.id))
+        };
+        let unowed = self.watch.open_case().filter(|case| !is_owed(case));
+        if let Some((case, taken)) = unowed.map(|case| (case.id, case.state.taken().is_some())) {
+            self.fact("watch.case_resumed", json!({ "case": case }));
+            let step = if taken {
+                CaseStep::AcknowledgementRanOut
+            } else {
+                CaseStep::NobodyTookIt
+            };
+            let rung = self.rung_reached(case);
+            self.new_round(case, rung, step);
         }
     }
 

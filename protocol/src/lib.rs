@@ -18,6 +18,7 @@ pub mod helping;
 pub mod id;
 pub mod ladder;
 pub mod measuring;
+pub mod mending;
 pub mod notice;
 pub mod order;
 pub mod people;

@@ -183,6 +183,13 @@ pub enum Message {
         /// The clinic's zone.
         zone: Zone,
     },
+    /// To the administrator: the program found that something it had promised to look at would have been forgotten.
+    WatchIncomplete {
+        /// When it was found.
+        at: Instant,
+        /// The clinic's zone.
+        zone: Zone,
+    },
     /// To a member of staff or a patient: set your password by this link.
     AccountLink {
         /// The link.

@@ -8,6 +8,7 @@ use diesel::prelude::*;
 use diesel::sql_types::{Array, BigInt, Bool, Integer, Nullable, Text};
 
 use crate::engine::{AnyConnection, Role};
+use crate::migrate;
 use crate::rows::{
     AnswerRow, AuditRow, CaseRow, CheckInRow, DutyRow, LinkRow, OnCallRow, OutboxRow, PatientRow, ReadingRow,
     RefusedAddressRow, SessionRow, SitterRow,
@@ -28,12 +29,15 @@ pub(crate) enum Work {
     /// A change. On SQLite the write lock is taken at once: a transaction that reads first and writes later fails with
     /// "database is locked" more often than not.
     Write,
+    /// A change of the schema. The caller holds everybody else back by [`lock_named`].
+    Migration,
 }
 
+/// Begins a transaction. One that writes on PostgreSQL keeps migrations from running until it ends.
 pub(crate) fn begin(connection: &mut AnyConnection, work: Work) -> QueryResult<()> {
     match (connection, work) {
         (AnyConnection::Sqlite(c), Work::Read) => AnsiTransactionManager::begin_transaction_sql(c, "BEGIN"),
-        (AnyConnection::Sqlite(c), Work::Write) => {
+        (AnyConnection::Sqlite(c), Work::Write | Work::Migration) => {
             AnsiTransactionManager::begin_transaction_sql(c, "BEGIN IMMEDIATE")
         }
         (AnyConnection::Postgres(c), Work::Read) => AnsiTransactionManager::begin_transaction_sql(
@@ -41,6 +45,20 @@ pub(crate) fn begin(connection: &mut AnyConnection, work: Work) -> QueryResult<(
             "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY",
         ),
         (AnyConnection::Postgres(c), Work::Write) => {
+            // One statement list: no round trip more.
+            let sql = format!(
+                "BEGIN ISOLATION LEVEL READ COMMITTED; \
+                 SELECT pg_advisory_xact_lock_shared(hashtextextended('{}', 0))",
+                migrate::LOCK
+            );
+            let begun = AnsiTransactionManager::begin_transaction_sql(c, &sql);
+            if begun.is_err() {
+                // It may have begun and then waited for a migration too long. Of a broken connection nothing is left.
+                let _nothing_is_left: QueryResult<()> = c.batch_execute("ROLLBACK");
+            }
+            begun
+        }
+        (AnyConnection::Postgres(c), Work::Migration) => {
             AnsiTransactionManager::begin_transaction_sql(c, "BEGIN ISOLATION LEVEL READ COMMITTED")
         }
     }

@@ -35,12 +35,28 @@ pub enum DatabaseError {
         /// The version that was looked for; `in force` for the newest.
         version: String,
     },
+    /// The database was migrated beneath this program, which does not touch it any more.
+    #[error("the database is not of this program (unknown migrations: {}; missing: {})", listed(.unknown), listed(.missing))]
+    OtherSchema {
+        /// Migrations this program does not know.
+        unknown: Vec<String>,
+        /// Migrations of this program that the database lacks.
+        missing: Vec<String>,
+    },
     /// A value could not be sealed.
     #[error("a value could not be sealed")]
     Sealing(#[from] CryptoFailure),
     /// The job panicked. Its transaction was rolled back, its thread lives on.
     #[error("a database job panicked")]
     Panicked,
+}
+
+fn listed(names: &[String]) -> String {
+    if names.is_empty() {
+        "none".to_owned()
+    } else {
+        names.join(", ")
+    }
 }
 
 /// What the two libraries say when the database is away, is just coming, or has no room. Neither has a code for it that
@@ -91,6 +107,13 @@ pub enum StoreError {
     /// The database, or what stands in it, is at fault.
     #[error("the database failed")]
     Database(#[from] DatabaseError),
+}
+
+impl StoreError {
+    /// Whether the database was migrated beneath this program, which the store logs by itself.
+    pub fn is_other_schema(&self) -> bool {
+        matches!(self, Self::Database(DatabaseError::OtherSchema { .. }))
+    }
 }
 
 /// Why a record was not read.

@@ -1,7 +1,7 @@
 //! Migrations: embedded in the program, applied under a lock, all or none.
 //!
 //! Two processes that start together are safe: one migrates, the other waits and finds nothing to do. A schema that
-//! this program does not know whole is refused at start.
+//! this program does not know whole is refused at start; `fence` sees to one that changes later.
 
 use diesel::QueryResult;
 use diesel::migration::{Migration, MigrationSource, MigrationVersion};
@@ -12,6 +12,9 @@ use crate::engine::{AnyConnection, Engine, OpenError, Role, Target};
 
 const SQLITE: EmbeddedMigrations = embed_migrations!("../migrations/sqlite");
 const POSTGRES: EmbeddedMigrations = embed_migrations!("../migrations/postgres");
+
+/// What [`dialect::lock_named`] holds while migrations run, and every write transaction shares.
+pub(crate) const LOCK: &str = "bedside migrations";
 
 /// What the migration library says; its own words, which hold no data.
 pub type MigrationFault = Box<dyn std::error::Error + Send + Sync>;
@@ -28,7 +31,7 @@ pub(crate) fn run(target: &Target) -> Result<Vec<String>, OpenError> {
     target.make_private()?;
     let mut connection = target.connect_first(Role::Migrator)?;
     let connection = &mut connection;
-    dialect::begin(connection, Work::Write).map_err(|error| unwritable(target, error))?;
+    dialect::begin(connection, Work::Migration).map_err(|error| unwritable(target, error))?;
     let applied = locked(connection, target.engine());
     match applied {
         Ok(applied) => {
@@ -44,7 +47,7 @@ pub(crate) fn run(target: &Target) -> Result<Vec<String>, OpenError> {
 }
 
 fn locked(connection: &mut AnyConnection, engine: Engine) -> Result<Vec<String>, OpenError> {
-    dialect::lock_named(connection, "bedside migrations").map_err(OpenError::Refused)?;
+    dialect::lock_named(connection, LOCK).map_err(OpenError::Refused)?;
     refuse_newer(connection, engine)?;
     let applied = connection
         .run_pending_migrations(embedded(engine))
@@ -88,6 +91,16 @@ pub(crate) fn missing_of_restored(
     dialect::roll_back(connection).map_err(OpenError::Refused)?;
     let missing = missing?;
     Ok((applied.map_err(OpenError::Migration)? > 0).then_some(missing))
+}
+
+/// Version and full name of every migration of this program.
+pub(crate) fn known(engine: Engine) -> Result<Vec<(String, String)>, OpenError> {
+    let known = MigrationSource::<diesel::sqlite::Sqlite>::migrations(&embedded(engine))
+        .map_err(OpenError::Migration)?;
+    let names = known.iter().map(|migration| migration.name());
+    Ok(names
+        .map(|name| (name.version().to_string(), name.to_string()))
+        .collect())
 }
 
 fn refuse_newer(connection: &mut AnyConnection, engine: Engine) -> Result<(), OpenError> {

@@ -354,6 +354,36 @@ diesel::table! {
     }
 }
 
+diesel::table! {
+    watch_findings (part) {
+        part -> Text,
+        found -> BigInt,
+        found_at -> BigInt,
+    }
+}
+
+diesel::table! {
+    watch_told (clinic_id) {
+        clinic_id -> Text,
+        told_at -> BigInt,
+    }
+}
+
+diesel::table! {
+    standby (id) {
+        id -> Integer,
+        clinical_at -> BigInt,
+        machine_at -> BigInt,
+    }
+}
+
+diesel::table! {
+    housekeeping (job) {
+        job -> Text,
+        ran_at -> BigInt,
+    }
+}
+
 diesel::allow_tables_to_appear_in_same_query!(
     clinics,
     accounts,
@@ -380,4 +410,8 @@ diesel::allow_tables_to_appear_in_same_query!(
     watch,
     watch_gaps,
     key_check,
+    watch_findings,
+    watch_told,
+    standby,
+    housekeeping,
 );

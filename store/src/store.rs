@@ -12,6 +12,7 @@ use crate::clock::{Clocks, to_ms};
 use crate::dialect::{self, Work};
 use crate::engine::{AnyConnection, Engine, OpenError, Role, Target};
 use crate::error::{Abort, DatabaseError, Failure, Stop, StoreError};
+use crate::fence::Fence;
 use crate::keys::Keys;
 use crate::metrics::Metrics;
 use crate::migrate;
@@ -85,6 +86,7 @@ pub(crate) struct Shared {
     pub clocks: Arc<dyn Clocks>,
     pub mail_domain: String,
     pub metrics: Metrics,
+    pub fence: Fence,
     protocols: RwLock<HashMap<String, Arc<ProtocolDocument>>>,
 }
 
@@ -132,6 +134,7 @@ impl Store {
             clocks,
             mail_domain: settings.mail_domain.clone(),
             metrics: Metrics::default(),
+            fence: Fence::new(engine)?,
             protocols: RwLock::new(HashMap::new()),
         };
         let start = |role, threads, first| {
@@ -188,6 +191,7 @@ impl Store {
             mail_domain: String::new(),
             protocols: RwLock::new(HashMap::new()),
             metrics: Metrics::default(),
+            fence: Fence::lifted(),
         };
         let line = Pool::start(target, role, 1, 1, Some(connection)).map_err(OpenError::Threads)?;
         let line = Arc::new(line);

@@ -106,6 +106,12 @@ fn begun<T, R>(
     body: impl FnOnce(&mut Tx<'_>) -> Result<T, Abort<R>>,
 ) -> Result<T, Abort<R>> {
     let connection = begin(line, work)?;
+    if let Err(stop) = shared.fence.check(connection, work) {
+        if dialect::roll_back(connection).is_err() {
+            line.suspect();
+        }
+        return Err(stop.into());
+    }
     let (now, machine_now) = (shared.clocks.clinical_now(), shared.clocks.machine_now());
     let mut tx = Tx {
         connection,

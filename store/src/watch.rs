@@ -17,7 +17,9 @@ use crate::clock::{from_ms, to_ms};
 use crate::dialect;
 use crate::error::{DatabaseError, Stop, StoreError};
 use crate::rows::GapRow;
-use crate::schema::{duties, heartbeats, outbox, patients, postponements, sessions, watch, watch_gaps};
+use crate::schema::{
+    duties, heartbeats, outbox, patients, postponements, sessions, standby, watch, watch_gaps,
+};
 use crate::scope::Scope;
 use crate::sessions::subject_of;
 use crate::store::Store;
@@ -274,18 +276,24 @@ impl Store {
         .await
     }
 
-    /// Begins a worker's cycle. If no cycle of any worker was verified for too long, keeps the gap and wakes the
+    /// Begins a cycle of a worker or of a standby. If no cycle of any was verified for too long, keeps the gap and wakes the
     /// release duty of every running session, in one transaction.
     pub async fn open_cycle(&self, worker: &str) -> Result<CycleStart, StoreError> {
         let worker = worker.to_owned();
         let opened = self.write_job(Scope::system(), move |tx| {
             dialect::lock_named(tx.connection, "watch")?;
             tx.read_clocks();
-            let last: Option<(i64, i64)> = watch::table
+            let beat: Option<(i64, i64)> = watch::table
                 .find(1)
                 .select((watch::clinical_at, watch::machine_at))
                 .first(tx.connection)
                 .optional()?;
+            let stood_in: Option<(i64, i64)> = standby::table
+                .find(1)
+                .select((standby::clinical_at, standby::machine_at))
+                .first(tx.connection)
+                .optional()?;
+            let last = beat.into_iter().chain(stood_in).max_by_key(|(_, machine_at)| *machine_at);
             let Some((clinical_at, machine_at)) = last else { return Ok(CycleStart { gap: None }) };
             if tx.machine_now - from_ms(machine_at) <= GAP_AFTER {
                 return Ok(CycleStart { gap: None });
@@ -351,6 +359,42 @@ impl Store {
             Ok(())
         });
         Ok(closed.await?)
+    }
+
+    /// Ends a cycle of a standby that was verified. It counts as watched, and is no heartbeat: the dose stays locked.
+    pub async fn close_standby_cycle(&self) -> Result<(), StoreError> {
+        let closed = self.write_job(Scope::system(), |tx| {
+            dialect::lock_named(tx.connection, "watch")?;
+            tx.read_clocks();
+            let both = (
+                standby::clinical_at.eq(to_ms(tx.now)),
+                standby::machine_at.eq(to_ms(tx.machine_now)),
+            );
+            let known = diesel::update(standby::table.find(1))
+                .set(both)
+                .execute(tx.connection)?;
+            if known == 0 {
+                diesel::insert_into(standby::table)
+                    .values((standby::id.eq(1), both.0, both.1))
+                    .execute(tx.connection)?;
+            }
+            Ok(())
+        });
+        Ok(closed.await?)
+    }
+
+    /// How long ago, on the machine clock, a standby completed a cycle. `None` if none ever did, or in the future.
+    pub async fn standby_silent_for(&self) -> Result<Option<Duration>, StoreError> {
+        self.read_job(Scope::system(), |tx| {
+            let last: Option<i64> = standby::table
+                .find(1)
+                .select(standby::machine_at)
+                .first(tx.connection)
+                .optional()?;
+            let silent_for = last.map(|last| tx.machine_now - from_ms(last));
+            Ok(silent_for.filter(|silent_for| *silent_for >= -AHEAD_MAX))
+        })
+        .await
     }
 
     /// What is known of the watch: for readiness, and for the gate of the dose.

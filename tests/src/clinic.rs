@@ -96,6 +96,8 @@ pub struct Clinic {
     pub mailbox: Mailbox,
     /// A client without a log-in.
     pub http: Client,
+    /// Where patients who are registered from now on live.
+    pub patients_zone: String,
     clinic: ClinicId,
     staff: Vec<StaffMember>,
     folder: tempfile::TempDir,
@@ -115,12 +117,16 @@ impl Clinic {
 
     /// A clinic at another time.
     pub async fn open_at(engine: Database, start: &str) -> Self {
-        let clocks = Arc::new(ManualClocks::at(start.parse().expect("a time")));
+        Self::open_with(engine, start.parse().expect("a time"), Keys::generate()).await
+    }
+
+    /// A clinic at another time under a master key that another process may be given.
+    pub async fn open_with(engine: Database, start: Instant, master: [u8; 32]) -> Self {
+        let clocks = Arc::new(ManualClocks::at(start));
         let database = crate::database::fresh(engine).await;
         let mut settings = StoreSettings::new(database.url());
         settings.mail_domain = "bedside.test".to_owned();
-        let master_key = Keys::generate();
-        let keys = Keys::from_master(master_key);
+        let keys = Keys::from_master(master);
         let store = Store::open(settings, clocks.clone(), keys)
             .await
             .expect("a store");
@@ -162,12 +168,13 @@ impl Clinic {
             worker,
             mailbox,
             http,
+            patients_zone: "America/New_York".to_owned(),
             clinic,
             staff: Vec::new(),
             folder,
             base,
             app,
-            master_key,
+            master_key: master,
             _api: api,
             database,
         };
@@ -305,7 +312,7 @@ impl Clinic {
         let first_name = name.split(' ').next().expect("a first name");
         let patient = json!({
             "name": name, "first_name": first_name, "email": email, "phone": "+1 555 0100",
-            "address": "12 Larch Street, Albany", "zone": "America/New_York",
+            "address": "12 Larch Street, Albany", "zone": self.patients_zone,
             "emergency_contact": {"name": "Lee Quillfeather", "phone": "+1 555 0102"},
         });
         let created: Value = self
@@ -406,6 +413,19 @@ impl Clinic {
             Transport::folder(folder),
             worker_settings(&self.base),
             "worker-2",
+        )
+    }
+
+    /// Another worker with settings of its own.
+    pub fn worker_with(&self, change: impl FnOnce(&mut WorkerSettings)) -> Worker {
+        let mut settings = worker_settings(&self.base);
+        change(&mut settings);
+        let folder = Arc::new(MailFolder::new(self.folder.path()).expect("a mail folder"));
+        Worker::new(
+            self.store.clone(),
+            Transport::folder(folder),
+            settings,
+            "worker-other",
         )
     }
 
@@ -532,6 +552,11 @@ impl Clinic {
             self.clocks.advance_machine(Duration::seconds(59));
             self.cycle().await;
         }
+    }
+
+    /// Where the database is, for another process.
+    pub fn database_url(&self) -> String {
+        self.database.url()
     }
 
     /// How many lines the audit trail has.

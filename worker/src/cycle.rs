@@ -1,24 +1,27 @@
 //! The worker: one step of the watch, and the loops that repeat it.
 //!
 //! Guarantees: the heartbeat is written only after a cycle in which the outage check ran, everything that was due was
-//! looked at and, in the running program, delivery got through to the outbox lately (FAILURES F7); a slow relay delays
-//! neither tick nor heartbeat; every sleep is at most a second and the clocks are read again after it.
+//! looked at, the auditor's proof is young (`auditor.rs`) and, in the running program, delivery got through to the outbox
+//! lately (FAILURES F7); a slow relay delays neither tick nor heartbeat; every sleep is at most a second and the clocks
+//! are read again after it.
 
 use std::error::Error;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use bedside_protocol::time::{Instant, seconds};
-use bedside_store::{CycleStats, Stopwatch, Store};
+use bedside_store::{CycleStats, Stopwatch, Store, StoreError};
 use futures_util::FutureExt as _;
 use prometheus_client::registry::Registry;
 use tokio::sync::{Notify, watch};
 use tokio::task::JoinHandle;
 
+use crate::auditor::LastRun;
 use crate::deliver::{DeliverReport, Delivery};
 use crate::housekeeping::Housekeeper;
 use crate::metrics::Metrics;
+use crate::ping::Pinger;
 use crate::settings::WorkerSettings;
 use crate::ticking::TickReport;
 use crate::transport::Transport;
@@ -43,6 +46,9 @@ struct Inner {
     /// The machine clock at the last look into the outbox, milliseconds.
     delivered_at_ms: AtomicI64,
     metrics: Metrics,
+    /// The auditor's last run that went well.
+    proof: Mutex<Option<LastRun>>,
+    pinger: Pinger,
 }
 
 /// What one cycle did.
@@ -69,6 +75,8 @@ impl Worker {
             nudge: Notify::new(),
             delivered_at_ms: AtomicI64::new(i64::MIN),
             metrics: Metrics::default(),
+            proof: Mutex::new(None),
+            pinger: Pinger::default(),
         }))
     }
 
@@ -121,7 +129,7 @@ impl Worker {
         report.gap_noticed = gap_noticed;
         report.tick = self.tick().await;
         report.deliver = self.deliver().await;
-        if report.tick.verified && report.deliver.outbox_readable {
+        if report.tick.verified && report.deliver.outbox_readable && self.is_proven().await {
             report.verified = self.close_cycle().await;
         }
         report
@@ -176,7 +184,10 @@ impl Worker {
             let (mut report, mut verified) = (TickReport::default(), false);
             if self.open_cycle().await.is_some() {
                 report = self.tick().await;
-                verified = report.verified && self.delivery_was_alive() && self.close_cycle().await;
+                verified = report.verified
+                    && self.is_proven().await
+                    && self.delivery_was_alive()
+                    && self.close_cycle().await;
             }
             self.metrics().cycle_ended(&report, began.elapsed(), verified);
             if sleep_or_stop(self.settings().pause(), &mut stop).await {
@@ -190,7 +201,7 @@ impl Worker {
         match self.store().open_cycle(self.id()).await {
             Ok(start) => Some(start.gap.is_some()),
             Err(error) => {
-                tracing::error!(error = &error as &dyn Error, "a cycle could not begin");
+                tell(&error, "a cycle could not begin");
                 None
             }
         }
@@ -201,9 +212,12 @@ impl Worker {
             version: env!("CARGO_PKG_VERSION").to_owned(),
         };
         match self.store().close_cycle(self.id(), stats).await {
-            Ok(()) => true,
+            Ok(()) => {
+                self.ping_if_due();
+                true
+            }
             Err(error) => {
-                tracing::error!(error = &error as &dyn Error, "the heartbeat could not be written");
+                tell(&error, "the heartbeat could not be written");
                 false
             }
         }
@@ -227,6 +241,14 @@ impl Worker {
         }
     }
 
+    pub(crate) fn pinger(&self) -> &Pinger {
+        &self.0.pinger
+    }
+
+    pub(crate) fn proof(&self) -> &Mutex<Option<LastRun>> {
+        &self.0.proof
+    }
+
     pub(crate) fn delivery_is_alive(&self) {
         let now = self.store().clocks().machine_now();
         self.0
@@ -238,6 +260,14 @@ impl Worker {
         let at = Instant::from_timestamp_millis(self.0.delivered_at_ms.load(Ordering::Relaxed));
         let now = self.store().clocks().machine_now();
         at.is_some_and(|at| now - at <= seconds(DELIVERY_SILENT_MAX_S))
+    }
+}
+
+/// Logs that the store failed; not when the database was migrated beneath the program, which the store says by itself
+/// once a minute.
+pub(crate) fn tell(error: &StoreError, what: &'static str) {
+    if !error.is_other_schema() {
+        tracing::error!(error = error as &dyn Error, "{what}");
     }
 }
 

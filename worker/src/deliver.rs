@@ -12,7 +12,6 @@ mod attempt;
 mod retry;
 
 use std::collections::HashMap;
-use std::error::Error;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -25,7 +24,7 @@ use tokio::task::{AbortHandle, Id, JoinError, JoinSet};
 use tokio::time::{Interval, MissedTickBehavior};
 
 use self::attempt::{Attempted, Prepared};
-use crate::cycle::Worker;
+use crate::cycle::{Worker, tell};
 use crate::metrics::{Metrics, Outcome};
 use crate::transport::{Transport, place_of};
 
@@ -109,6 +108,8 @@ pub(crate) struct Delivery {
     /// Lanes in which the last look found nothing; not looked at again before the next turn of `looks`.
     quiet: [bool; 4],
     looks: Interval,
+    /// What it sends.
+    lanes: &'static [Lane],
     unrecorded: Vec<Completion>,
     report: DeliverReport,
 }
@@ -125,9 +126,16 @@ impl Delivery {
             in_flight: [0; 4],
             quiet: [false; 4],
             looks,
+            lanes: &Lane::ALL,
             unrecorded: Vec::new(),
             report: DeliverReport::default(),
         }
+    }
+
+    /// Sends these lanes and leaves the others to somebody else.
+    pub(crate) fn only(mut self, lanes: &'static [Lane]) -> Self {
+        self.lanes = lanes;
+        self
     }
 
     /// Delivers until nothing that can be sent now is left.
@@ -195,7 +203,7 @@ impl Delivery {
         }
         let mut any = false;
         self.report.outbox_readable = true;
-        for lane in Lane::ALL {
+        for &lane in self.lanes {
             let rank = place_of(lane);
             let share = Transport::places(lane) * HELD_FOR_EACH_PLACE;
             // Half a share at least, so that claims stay batches.
@@ -211,7 +219,7 @@ impl Delivery {
                     self.start(rows).await;
                 }
                 Err(error) => {
-                    tracing::error!(error = &error as &dyn Error, "the outbox cannot be read");
+                    tell(&error, "the outbox cannot be read");
                     self.report.outbox_readable = false;
                     return any;
                 }
@@ -279,10 +287,7 @@ impl Delivery {
         match self.worker.store().keep_all_rendered(made).await {
             Ok(kept) => ids.into_iter().zip(kept).collect(),
             Err(error) => {
-                tracing::error!(
-                    error = &error as &dyn Error,
-                    "mails could not be kept; they are not sent yet"
-                );
+                tell(&error, "mails could not be kept; they are not sent yet");
                 HashMap::new()
             }
         }
@@ -344,10 +349,7 @@ impl Delivery {
         let outcomes = match self.worker.store().record(self.unrecorded.clone()).await {
             Ok(outcomes) => outcomes,
             Err(error) => {
-                tracing::error!(
-                    error = &error as &dyn Error,
-                    "results of sending wait to be recorded"
-                );
+                tell(&error, "results of sending wait to be recorded");
                 return;
             }
         };
@@ -425,7 +427,7 @@ async fn renew_leases(worker: Worker, held: HeldRows) {
                     }
                 }
             }
-            Err(error) => tracing::error!(error = &error as &dyn Error, "leases were not renewed"),
+            Err(error) => tell(&error, "leases were not renewed"),
         }
     }
 }

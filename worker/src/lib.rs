@@ -6,20 +6,26 @@
 //!
 //! [`cycle::Worker::cycle`] is one step of it all; [`cycle::Worker::run`] repeats its parts in loops of their own.
 
+mod auditor;
 pub mod cycle;
 pub mod deliver;
 pub mod folder;
 pub mod housekeeping;
 pub mod mail;
 mod metrics;
+mod ping;
 pub mod schedule;
 pub mod settings;
 pub mod smtp;
+mod standby;
 pub mod ticking;
 pub mod transport;
 mod unreachable;
 
+pub use auditor::AuditorReport;
 pub use cycle::{CycleReport, Worker};
 pub use mail::{MailSettings, MailSettingsFault};
+pub use ping::{BadPingUrl, PingUrl};
 pub use settings::WorkerSettings;
+pub use standby::{Standby, StandbyReport};
 pub use transport::Transport;

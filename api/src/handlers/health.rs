@@ -4,7 +4,7 @@
 
 use actix_web::web::{self, Data, ServiceConfig};
 use actix_web::{HttpResponse, get};
-use bedside_store::{Store, StoreError};
+use bedside_store::{DatabaseError, FindingPart, Store, StoreError};
 use chrono::Duration;
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -14,6 +14,9 @@ use crate::error::ApiError;
 
 /// An escalation that could not be sent for so many seconds is a fault (invariant I1).
 const UNSENT_MAX_S: i64 = 60;
+
+/// A standby that completed no cycle for so many seconds is not at work.
+const STANDBY_SILENT_MAX_S: i64 = 30;
 
 /// Whether the process lives.
 #[derive(Debug, Serialize, ToSchema)]
@@ -34,7 +37,7 @@ pub struct ReadyView {
 /// One part.
 #[derive(Debug, PartialEq, Eq, Serialize, ToSchema)]
 pub struct PartView {
-    /// `database`, `migrations`, `worker`, `escalations`, `subjects` or `on_call`.
+    /// `database`, `migrations`, `worker`, `standby`, `duties`, `escalations`, `subjects` or `on_call`.
     pub name: String,
     /// Whether it does its work.
     pub ok: bool,
@@ -86,6 +89,13 @@ pub fn register_head(config: &mut ServiceConfig) {
 async fn say_ready(app: Data<App>) -> HttpResponse {
     let view = match look(&app.store).await {
         Ok(findings) => judge(&findings, Duration::seconds(app.protocol.watch.alive_within_s)),
+        Err(StoreError::Database(fault @ DatabaseError::OtherSchema { .. })) => ReadyView {
+            status: "not_ready".to_owned(),
+            parts: vec![
+                PartView::new("database", true, None, "answers"),
+                PartView::new("migrations", false, None, &fault.to_string()),
+            ],
+        },
         Err(error) => {
             // Logged where it is turned into an answer.
             let error = ApiError::from(error);
@@ -119,6 +129,8 @@ pub(crate) struct Findings {
     unheard: Option<Duration>,
     pub(crate) failing_subjects: u64,
     without_on_call: u64,
+    unwatched: u64,
+    standby_silent_for: Option<Duration>,
 }
 
 pub(crate) async fn look(store: &Store) -> Result<Findings, StoreError> {
@@ -128,6 +140,8 @@ pub(crate) async fn look(store: &Store) -> Result<Findings, StoreError> {
         unheard: store.oldest_unheard_case().await?,
         failing_subjects: store.count_failing_subjects().await?,
         without_on_call: store.count_clinics_without_on_call().await?,
+        unwatched: store.count_findings(FindingPart::Duties).await?,
+        standby_silent_for: store.standby_silent_for().await?,
     })
 }
 
@@ -168,11 +182,28 @@ pub(crate) fn judge(findings: &Findings, alive_within: Duration) -> ReadyView {
     } else {
         "a clinic with a session lacks an active nurse, backup or fallback; set its on-call list"
     };
+    let stands_in = !alive
+        && findings
+            .standby_silent_for
+            .is_some_and(|silent_for| silent_for < Duration::seconds(STANDBY_SILENT_MAX_S));
+    let standby = if stands_in {
+        "no worker: the API sends escalations itself, and no reminders; start a worker"
+    } else {
+        "is not at work"
+    };
+    let complete = findings.unwatched == 0;
+    let duties = if complete {
+        "everything that is owed will be looked at"
+    } else {
+        "something would have been forgotten; look at the worker's log and through the open cases"
+    };
     let parts = vec![
         PartView::new("database", true, None, "answers"),
-        // A store whose schema is not this program's does not open.
+        // A store answers on the schema of this program only.
         PartView::new("migrations", true, None, "are those of this program"),
         PartView::new("worker", alive, silent_for, worker),
+        PartView::new("standby", !stands_in, None, standby),
+        PartView::new("duties", complete, None, duties),
         PartView::new("escalations", sent && heard, escalations_age, escalations),
         PartView::new("subjects", subjects_work, None, subjects),
         PartView::new("on_call", on_call_filled, None, on_call),
@@ -201,7 +232,7 @@ mod tests {
             change(&mut findings);
             findings
         };
-        let cases: [(Findings, &[&str]); 10] = [
+        let cases: [(Findings, &[&str]); 13] = [
             (well, &[]),
             (with(|it| it.unsent = Some(Duration::seconds(60))), &[]),
             (with(|it| it.unheard = Some(Duration::seconds(59))), &[]),
@@ -220,6 +251,15 @@ mod tests {
             ),
             (with(|it| it.failing_subjects = 1), &["subjects"]),
             (with(|it| it.without_on_call = 1), &["on_call"]),
+            (with(|it| it.unwatched = 1), &["duties"]),
+            (
+                with(|it| {
+                    it.silent_for = None;
+                    it.standby_silent_for = Some(Duration::seconds(1));
+                }),
+                &["worker", "standby"],
+            ),
+            (with(|it| it.standby_silent_for = Some(Duration::seconds(1))), &[]),
             (
                 with(|it| (it.failing_subjects, it.without_on_call) = (2, 2)),
                 &["subjects", "on_call"],

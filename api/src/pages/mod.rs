@@ -145,6 +145,7 @@ pub fn error_page(error: &ApiError) -> HttpResponse {
         ApiError::NotFound => "There is no such page.",
         ApiError::Busy => "We are very busy.",
         ApiError::Unavailable => "We cannot write this down just now.",
+        ApiError::BeingUpgraded => "The program is being upgraded.",
         ApiError::Internal => "Something went wrong on our side.",
         _ => "That could not be done.",
     };

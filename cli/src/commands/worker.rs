@@ -12,7 +12,7 @@ use crate::wiring;
 
 /// Watches until stopped.
 pub async fn run(settings: Settings, development: bool) -> Result<()> {
-    let settings = service::settings_for(settings, development)?;
+    let settings = service::settings_for_worker(settings, development)?;
     let asked_to_stop = asked_to_stop()?;
     let listener = wiring::bind_metrics(&settings)?;
     let store = wiring::open_store(&settings, Arc::new(SystemClocks)).await?;
@@ -20,7 +20,7 @@ pub async fn run(settings: Settings, development: bool) -> Result<()> {
     let metrics = wiring::serve_metrics(listener, &store, None, Some(&working.worker))?;
     tracing::info!("the worker watches");
     let parts = Parts {
-        worker: Some(working.sign()),
+        worker: working.sign(),
         ..Parts::default()
     };
     let notifier = Notifier::start(parts);

@@ -10,6 +10,7 @@ use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 
+use bedside_worker::PingUrl;
 pub use mail::{MailRoute, Relay};
 use sources::Sources;
 
@@ -134,6 +135,12 @@ pub struct Settings {
     pub log_format: LogFormat,
     /// `CYCLE_MS`.
     pub cycle_ms: u64,
+    /// `STANDBY`.
+    pub standby: bool,
+    /// `STANDBY_AFTER_S`.
+    pub standby_after_s: u64,
+    /// `PING_URL`. Whoever knows it can keep a dead watch looking alive.
+    pub ping_url: Option<PingUrl>,
     /// `STORE_READERS`.
     pub store_readers: usize,
     /// `STORE_WRITERS`.
@@ -188,6 +195,9 @@ impl Settings {
                 .unwrap_or_else(|| "info,actix_server=warn".to_owned()),
             log_format: reader.read("LOG_FORMAT", log_format).unwrap_or(LogFormat::Text),
             cycle_ms: reader.number("CYCLE_MS", 10, 1_000).unwrap_or(500),
+            standby: reader.read("STANDBY", yes_no).unwrap_or(true),
+            standby_after_s: reader.number("STANDBY_AFTER_S", 1, 600).unwrap_or(60),
+            ping_url: reader.ping_url(&data_dir),
             store_readers: reader.size("STORE_READERS", 64).unwrap_or(4),
             store_writers: reader.size("STORE_WRITERS", 64).unwrap_or(8),
             store_queue: reader.size("STORE_QUEUE", 100_000).unwrap_or(256),
@@ -214,7 +224,17 @@ impl Settings {
 
     /// What a service needs beyond being well formed: in production everything is demanded, else it is filled in for
     /// this machine. The key is seen to where it is read (`keys.rs`).
-    pub fn for_service(mut self, mode: Mode) -> Result<Self, Faults> {
+    pub fn for_service(self, mode: Mode) -> Result<Self, Faults> {
+        self.for_part(mode, true)
+    }
+
+    /// The same for the API by itself, which needs a way out for mail only if it may have to stand in for the workers.
+    pub fn for_api(self, mode: Mode) -> Result<Self, Faults> {
+        let sends_mail = self.standby;
+        self.for_part(mode, sends_mail)
+    }
+
+    fn for_part(mut self, mode: Mode, sends_mail: bool) -> Result<Self, Faults> {
         let strict = match mode {
             Mode::Production => true,
             Mode::Development => false,
@@ -233,6 +253,7 @@ impl Settings {
                 Some(_) => {}
             }
             match &self.mail {
+                _ if !sends_mail => {}
                 None => faults.push(fault(
                     "MAIL",
                     "is missing: nobody could be told of a missed check-in",
@@ -356,6 +377,18 @@ impl Reader {
         let problem = "must begin with sqlite: or postgres://".to_owned();
         self.faults.push(Fault { setting, problem });
         None
+    }
+
+    /// Where to ping; a secret.
+    fn ping_url(&mut self, data_dir: &Path) -> Option<PingUrl> {
+        let secret = self.secret("PING_URL", data_dir)?;
+        match PingUrl::parse(secret.reveal()) {
+            Ok(url) => Some(url),
+            Err(bad) => {
+                self.faults.push(fault("PING_URL", bad.to_string()));
+                None
+            }
+        }
     }
 
     /// A secret: given outright, in the file that is named, or in the data folder where `up` put it.

@@ -111,6 +111,21 @@ pub const TABLE: &[Setting] = &[
         "Milliseconds between two looks of the worker at what is due, 10 to 1000.",
     ),
     open(
+        "STANDBY",
+        "yes",
+        "`yes`: a `bedside api` whose workers have all been silent for `STANDBY_AFTER_S` sends escalations and the prompts of running sessions itself, which needs `MAIL`. `no`: it only serves.",
+    ),
+    open(
+        "STANDBY_AFTER_S",
+        "60",
+        "Seconds of silence of all workers after which a standby does their work, 1 to 600.",
+    ),
+    secret(
+        "PING_URL",
+        "",
+        "`https` or `http` address that the worker fetches after a verified cycle, at most once a minute: a service outside that raises an alarm when it stops.",
+    ),
+    open(
         "STORE_READERS",
         "4",
         "SQLite connections that read, 1 to 64. One more writes.",

@@ -39,6 +39,8 @@ fn defaults_are_those_the_table_states() {
     assert_eq!(settings.mail_from_name, stated("MAIL_FROM_NAME"));
     assert_eq!(settings.log, stated("LOG"));
     assert_eq!(settings.cycle_ms.to_string(), stated("CYCLE_MS"));
+    assert_eq!((settings.standby, stated("STANDBY")), (true, "yes"));
+    assert_eq!(settings.standby_after_s.to_string(), stated("STANDBY_AFTER_S"));
     assert_eq!(settings.store_readers.to_string(), stated("STORE_READERS"));
     assert_eq!(settings.store_writers.to_string(), stated("STORE_WRITERS"));
     assert_eq!(settings.store_queue.to_string(), stated("STORE_QUEUE"));
@@ -89,6 +91,9 @@ fn every_wrong_or_unknown_setting_is_named_at_once() {
         ("BEDSIDE_LOG", "==="),
         ("BEDSIDE_LOG_FORMAT", "xml"),
         ("BEDSIDE_CYCLE_MS", "0"),
+        ("BEDSIDE_STANDBY", "perhaps"),
+        ("BEDSIDE_STANDBY_AFTER_S", "0"),
+        ("BEDSIDE_PING_URL", "ftp://sesame.example"),
         ("BEDSIDE_STORE_QUEUE", "-1"),
         ("BEDSIDE_MASTER_KEY_FILE", "/nonexistent/key"),
     ];
@@ -199,6 +204,17 @@ fn production_demands_a_public_url_and_mail_and_loopback_makes_them_up() {
             .collect();
         assert!(faults(parsed(&changed).unwrap().for_service(Mode::Production))[0].starts_with(name));
     }
+
+    // An API that may have to stand in for the workers needs the way out for mail; one that only serves does not.
+    let but_mail = [PRODUCTION[0], PRODUCTION[2]];
+    let found = faults(parsed(&but_mail).unwrap().for_api(Mode::Production));
+    assert!(
+        found.len() == 1 && found[0].starts_with("BEDSIDE_MAIL "),
+        "{found:#?}"
+    );
+    let serves = [but_mail.as_slice(), &[("BEDSIDE_STANDBY", "no")]].concat();
+    assert!(parsed(&serves).unwrap().for_api(Mode::Production).is_ok());
+    assert!(parsed(&serves).unwrap().for_service(Mode::Production).is_err());
 
     let settings = parsed(&[]).unwrap().for_service(Mode::Up).unwrap();
     assert_eq!(settings.public_base_url.as_deref(), Some("http://127.0.0.1:8080"));

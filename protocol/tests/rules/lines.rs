@@ -83,6 +83,7 @@ fn what(notice: &Notice) -> String {
         Message::CaseTaken { .. } => "taken".into(),
         Message::CaseClosed { .. } => "closed".into(),
         Message::NobodyOnCall { .. } => "nobody on call".into(),
+        Message::WatchIncomplete { .. } => "watch incomplete".into(),
         Message::ContactUnreachable { .. } => "contact unreachable".into(),
         Message::AddressRefused { .. } => "address refused".into(),
         Message::AccountLink { .. } | Message::Test { .. } => "other".into(),

@@ -16,6 +16,7 @@ mod gate;
 mod invariants;
 mod ladders;
 mod lines;
+mod mending;
 mod nobody;
 mod notices;
 mod order;

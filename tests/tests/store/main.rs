@@ -7,6 +7,7 @@ mod fixture;
 mod opening;
 mod outbox;
 mod pool;
+mod proof;
 mod records;
 mod sealing;
 mod watch;

@@ -13,6 +13,8 @@ on_both_engines!(
     processes_that_migrate_together_apply_each_migration_once,
     a_database_without_the_migrations_is_refused,
     a_database_of_a_newer_program_is_refused,
+    a_database_of_an_older_program_is_refused_by_the_name_of_what_is_missing,
+    a_migration_waits_for_what_is_being_written_and_nothing_is_written_after_it,
     another_key_is_refused,
 );
 
@@ -138,6 +140,74 @@ async fn a_database_of_a_newer_program_is_refused(engine: Database) {
         .await
         .expect_err("a newer schema");
     assert!(matches!(refused, OpenError::NewerSchema { .. }), "{refused:?}");
+}
+
+async fn a_database_of_an_older_program_is_refused_by_the_name_of_what_is_missing(engine: Database) {
+    let database = fresh(engine).await;
+    database
+        .raw()
+        .execute("DELETE FROM __diesel_schema_migrations WHERE version = '0004'")
+        .expect("a migration less");
+    let refused = open(settings(&database)).await.expect_err("an older schema");
+    let OpenError::MissingMigrations(missing) = &refused else {
+        panic!("{refused:?}")
+    };
+    assert_eq!(missing, &["0004_watch"]);
+}
+
+async fn a_migration_waits_for_what_is_being_written_and_nothing_is_written_after_it(engine: Database) {
+    let database = fresh(engine).await;
+    let store = open(settings(&database)).await.expect("a store");
+    let beat = || store.close_cycle("w", bedside_store::CycleStats::default());
+    let beats = || {
+        database
+            .raw()
+            .texts("SELECT CAST(cycles AS TEXT) AS value FROM heartbeats")
+    };
+    beat().await.expect("a heartbeat");
+    // Sixteen writers go on while another process migrates.
+    let writers: Vec<_> = (0..16)
+        .map(|_| {
+            let store = store.clone();
+            tokio::spawn(async move {
+                let mut written = 0_u32;
+                let stats = bedside_store::CycleStats::default;
+                while store.close_cycle("w", stats()).await.is_ok() {
+                    written += 1;
+                }
+                written
+            })
+        })
+        .collect();
+    let mut other = database.raw();
+    // What a newer program's `migrate` does.
+    let (begin, lock) = match engine {
+        Database::Sqlite => ("BEGIN IMMEDIATE", "SELECT 1"),
+        Database::Postgres => (
+            "BEGIN",
+            "SELECT pg_advisory_xact_lock(hashtextextended('bedside migrations', 0))",
+        ),
+    };
+    other.execute(begin).expect("a transaction");
+    other.execute(lock).expect("the lock");
+    let during = other
+        .texts("SELECT CAST(cycles AS TEXT) AS value FROM heartbeats")
+        .expect("cycles");
+    other
+        .execute("INSERT INTO __diesel_schema_migrations (version) VALUES ('9999')")
+        .expect("a migration");
+    tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+    let still = other
+        .texts("SELECT CAST(cycles AS TEXT) AS value FROM heartbeats")
+        .expect("cycles");
+    assert_eq!(during, still, "nobody writes while a migration runs");
+    other.execute("COMMIT").expect("the migration");
+    for writer in writers {
+        writer.await.expect("a writer that ended");
+    }
+    assert_eq!(beats().expect("cycles"), during, "nobody writes after it");
+    let refused = beat().await.expect_err("the fence");
+    assert!(refused.is_other_schema(), "{refused:?}");
 }
 
 async fn another_key_is_refused(engine: Database) {

@@ -187,6 +187,10 @@ fn every_message() -> Vec<(&'static str, Notice)> {
             ),
         ),
         (
+            "watch_incomplete",
+            notice(staff(), Says::WatchIncomplete { at, zone }),
+        ),
+        (
             "account_link",
             notice(
                 patient(),

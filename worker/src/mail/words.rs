@@ -153,6 +153,12 @@ fn of_message(message: &Message, url: &dyn Fn(&str, LinkId) -> String) -> Words 
             .saying("Please look the message up in the message log and correct the address. Until then every message to it is still tried.")
             .stating("Recipient", kind_of(*recipient).to_owned())
             .stating("Message", notice.to_string()),
+        Message::WatchIncomplete { at, zone } => Words::about("The program needs a look")
+            .saying(format!(
+                "At {} the program found that it would have forgotten something it has to look after. What it could mend is mended.",
+                moment(*zone, *at)
+            ))
+            .saying("Please have whoever runs it look at its health page and its log, and look through your open cases."),
         Message::AccountLink {
             link,
             expires_at,
