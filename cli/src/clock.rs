@@ -78,6 +78,10 @@ impl Clocks for FastClock {
     fn machine_now(&self) -> Instant {
         SystemClocks.machine_now()
     }
+
+    fn monotonic(&self) -> std::time::Duration {
+        SystemClocks.monotonic()
+    }
 }
 
 #[cfg(test)]

@@ -18,6 +18,8 @@ pub fn session(record: &SessionRecord, context: &mut RuleContext<'_>) -> Decisio
 
 /// Mends what is owed about a patient between sessions.
 pub fn patient(record: &PatientRecord, context: &mut RuleContext<'_>) -> Decision<PatientRecord> {
-    let (decision, ()) = at_patients_desk(record, context, |desk| desk.mend());
+    let (decision, ()) = at_patients_desk(record, context, |desk| {
+        desk.mend();
+    });
     decision
 }

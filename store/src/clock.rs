@@ -4,6 +4,7 @@
 //! back-off and locks. Both give whole milliseconds, which is what both databases keep, so that a time read back is
 //! equal to the time written.
 
+use std::sync::LazyLock;
 use std::time::Duration;
 
 use bedside_protocol::time::Instant;
@@ -15,6 +16,12 @@ pub trait Clocks: Send + Sync + 'static {
     fn clinical_now(&self) -> Instant;
     /// The machine clock, whole milliseconds.
     fn machine_now(&self) -> Instant;
+    /// Time since some fixed moment, which nobody can set; for telling a jump of the machine clock from time that passed.
+    /// Clocks that cannot jump may leave it to follow the machine clock.
+    fn monotonic(&self) -> Duration {
+        let ms = u64::try_from(self.machine_now().timestamp_millis()).unwrap_or(0);
+        Duration::from_millis(ms)
+    }
 }
 
 /// The wall clock, for both.
@@ -38,6 +45,11 @@ impl Clocks for SystemClocks {
 
     fn machine_now(&self) -> Instant {
         Self::read()
+    }
+
+    fn monotonic(&self) -> Duration {
+        static START: LazyLock<Stopwatch> = LazyLock::new(Stopwatch::start);
+        START.elapsed()
     }
 }
 

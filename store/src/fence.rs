@@ -21,7 +21,7 @@ use crate::migrate;
 const READS_GO_BY: Duration = Duration::from_secs(1);
 
 /// A schema that is not ours is logged this often.
-const LOGGED_EVERY: Duration = Duration::from_secs(60);
+const LOGGED_EVERY: Duration = Duration::from_mins(1);
 
 diesel::table! {
     #[sql_name = "__diesel_schema_migrations"]

@@ -5,10 +5,10 @@ use bedside_protocol::time::Instant;
 use chrono::Duration;
 use diesel::prelude::*;
 
-use crate::clock::to_ms;
+use crate::clock::{from_ms, to_ms};
 use crate::dialect;
 use crate::error::StoreError;
-use crate::schema::{idempotency, outbox, refresh_tokens};
+use crate::schema::{housekeeping, idempotency, outbox, refresh_tokens};
 use crate::scope::Scope;
 use crate::store::Store;
 
@@ -17,6 +17,15 @@ const ANSWERS_KEPT_FOR: Duration = Duration::days(7);
 
 /// Rows moved in one transaction, so that nobody waits long for the writer.
 const AT_ONCE: i64 = 500;
+
+/// Whether a job of housekeeping is ours to run now.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum JobTurn {
+    /// It is due and nobody has begun it: it counts as begun now.
+    Ours,
+    /// It was begun at this time (machine clock) and is not due again.
+    BegunAt(Instant),
+}
 
 /// What housekeeping moved or removed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -30,6 +39,41 @@ pub struct Moved {
 }
 
 impl Store {
+    /// Begins a job of housekeeping if it is due, for one worker only: `is_due` is given when it was begun last and
+    /// the machine clock. One that was never begun is due.
+    pub async fn begin_job(
+        &self,
+        job: &'static str,
+        is_due: impl Fn(Instant, Instant) -> bool + Send + 'static,
+    ) -> Result<JobTurn, StoreError> {
+        let begun = self.write_job(Scope::system(), move |tx| {
+            dialect::lock_named(tx.connection, "housekeeping")?;
+            tx.read_clocks();
+            let last: Option<i64> = housekeeping::table
+                .find(job)
+                .select(housekeeping::ran_at)
+                .first(tx.connection)
+                .optional()?;
+            if let Some(last) = last.map(from_ms)
+                && !is_due(last, tx.machine_now)
+            {
+                return Ok(JobTurn::BegunAt(last));
+            }
+            let now = housekeeping::ran_at.eq(to_ms(tx.machine_now));
+            if last.is_some() {
+                diesel::update(housekeeping::table.find(job))
+                    .set(now)
+                    .execute(tx.connection)?;
+            } else {
+                diesel::insert_into(housekeeping::table)
+                    .values((housekeeping::job.eq(job), now))
+                    .execute(tx.connection)?;
+            }
+            Ok(JobTurn::Ours)
+        });
+        Ok(begun.await?)
+    }
+
     /// Moves messages that were finished before `before` (clinical clock) out of the outbox; removes old answers to
     /// requests and expired tokens. In small transactions; may be stopped and run again at any time.
     pub async fn move_finished(&self, before: Instant) -> Result<Moved, StoreError> {

@@ -52,7 +52,7 @@ pub use clinics::{CreateClinicError, NewClinic};
 pub use clock::{Clocks, Stopwatch, SystemClocks, whole_ms};
 pub use engine::{Engine, OpenError, SQLITE_AT_LEAST};
 pub use error::{DatabaseError, ReadError, StoreError};
-pub use housekeeping::Moved;
+pub use housekeeping::{JobTurn, Moved};
 pub use keys::{CryptoFailure, Keys};
 pub use links::{LinkUse, StoredLink};
 pub use locks::Lock;

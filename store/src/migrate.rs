@@ -97,10 +97,11 @@ pub(crate) fn missing_of_restored(
 pub(crate) fn known(engine: Engine) -> Result<Vec<(String, String)>, OpenError> {
     let known = MigrationSource::<diesel::sqlite::Sqlite>::migrations(&embedded(engine))
         .map_err(OpenError::Migration)?;
-    let names = known.iter().map(|migration| migration.name());
-    Ok(names
-        .map(|name| (name.version().to_string(), name.to_string()))
-        .collect())
+    let both = known.iter().map(|migration| {
+        let name = migration.name();
+        (name.version().to_string(), name.to_string())
+    });
+    Ok(both.collect())
 }
 
 fn refuse_newer(connection: &mut AnyConnection, engine: Engine) -> Result<(), OpenError> {

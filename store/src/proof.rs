@@ -40,12 +40,18 @@ const AT_ONCE: u32 = 100;
 pub enum FindingPart {
     /// Whether everything that is owed will be looked at.
     Duties,
+    /// Whether the audit trail verified last night.
+    Audit,
+    /// Whether a worker's clock can be trusted.
+    Clock,
 }
 
 impl FindingPart {
     fn name(self) -> &'static str {
         match self {
             Self::Duties => "duties",
+            Self::Audit => "audit",
+            Self::Clock => "clock",
         }
     }
 }
@@ -241,6 +247,36 @@ impl Store {
             Ok(())
         });
         Ok(kept.await?)
+    }
+
+    /// Keeps what a look at a part of the watch found wrong, for readiness.
+    pub async fn keep_findings(&self, part: FindingPart, found: u64) -> Result<(), StoreError> {
+        let kept = self.write_job(Scope::system(), move |tx| {
+            dialect::lock_named(tx.connection, "watch findings")?;
+            keep_finding(tx, part, found)?;
+            Ok(())
+        });
+        Ok(kept.await?)
+    }
+
+    /// The same, if that look is no older than `max_age` on the machine clock: what is looked at again and again.
+    pub async fn count_young_findings(
+        &self,
+        part: FindingPart,
+        max_age: Duration,
+    ) -> Result<u64, StoreError> {
+        self.read_job(Scope::system(), move |tx| {
+            let found: Option<(i64, i64)> = watch_findings::table
+                .find(part.name())
+                .select((watch_findings::found, watch_findings::found_at))
+                .first(tx.connection)
+                .optional()?;
+            let is_young = |at: i64| (tx.machine_now - from_ms(at)).abs() <= max_age;
+            Ok(found
+                .filter(|(_, at)| is_young(*at))
+                .map_or(0, |(found, _)| found.unsigned_abs()))
+        })
+        .await
     }
 
     /// How much the last look at a part of the watch found wrong. For readiness.

@@ -49,6 +49,8 @@ const RUNNING: [&str; 3] = ["dosed", "monitoring", "emergency"];
 pub struct CycleStart {
     /// The stretch in which nobody watched, if it was too long. It grows until a cycle is verified.
     pub gap: Option<WatchGap>,
+    /// The last verified cycle of any worker or standby (machine clock).
+    pub last_at: Option<Instant>,
 }
 
 /// What a worker did in a verified cycle.
@@ -294,9 +296,10 @@ impl Store {
                 .first(tx.connection)
                 .optional()?;
             let last = beat.into_iter().chain(stood_in).max_by_key(|(_, machine_at)| *machine_at);
-            let Some((clinical_at, machine_at)) = last else { return Ok(CycleStart { gap: None }) };
+            let last_at = last.map(|(_, machine_at)| from_ms(machine_at));
+            let Some((clinical_at, machine_at)) = last else { return Ok(CycleStart { gap: None, last_at }) };
             if tx.machine_now - from_ms(machine_at) <= GAP_AFTER {
-                return Ok(CycleStart { gap: None });
+                return Ok(CycleStart { gap: None, last_at });
             }
             let gap = keep_gap(tx, clinical_at)?;
             let running: Vec<String> = duties::table
@@ -307,7 +310,10 @@ impl Store {
                 .load(tx.connection)?;
             wake(tx, &running)?;
             tracing::warn!(worker, gap = %gap.id, sessions = running.len(), "no worker was watching for a while");
-            Ok(CycleStart { gap: Some(gap) })
+            Ok(CycleStart {
+                gap: Some(gap),
+                last_at,
+            })
         });
         Ok(opened.await?)
     }

@@ -10,6 +10,8 @@ use chrono::{DateTime, Duration};
 pub struct ManualClocks {
     clinical_ms: AtomicI64,
     machine_ms: AtomicI64,
+    /// How far the machine clock was set besides the time that passed.
+    jumped_ms: AtomicI64,
 }
 
 impl ManualClocks {
@@ -19,6 +21,7 @@ impl ManualClocks {
         Self {
             clinical_ms: AtomicI64::new(ms),
             machine_ms: AtomicI64::new(ms),
+            jumped_ms: AtomicI64::new(0),
         }
     }
 
@@ -27,9 +30,15 @@ impl ManualClocks {
         self.clinical_ms.store(at.timestamp_millis(), Ordering::SeqCst);
     }
 
-    /// Moves the machine clock.
+    /// Moves the machine clock: so much time passes.
     pub fn advance_machine(&self, by: Duration) {
         self.machine_ms.fetch_add(by.num_milliseconds(), Ordering::SeqCst);
+    }
+
+    /// Sets the machine clock while no time passes.
+    pub fn jump_machine(&self, by: Duration) {
+        self.jumped_ms.fetch_add(by.num_milliseconds(), Ordering::SeqCst);
+        self.advance_machine(by);
     }
 }
 
@@ -40,6 +49,11 @@ impl Clocks for ManualClocks {
 
     fn machine_now(&self) -> Instant {
         instant(self.machine_ms.load(Ordering::SeqCst))
+    }
+
+    fn monotonic(&self) -> std::time::Duration {
+        let passed = self.machine_ms.load(Ordering::SeqCst) - self.jumped_ms.load(Ordering::SeqCst);
+        std::time::Duration::from_millis(passed.unsigned_abs())
     }
 }
 

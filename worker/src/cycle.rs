@@ -18,6 +18,7 @@ use tokio::sync::{Notify, watch};
 use tokio::task::JoinHandle;
 
 use crate::auditor::LastRun;
+use crate::clock_guard::ClockGuard;
 use crate::deliver::{DeliverReport, Delivery};
 use crate::housekeeping::Housekeeper;
 use crate::metrics::Metrics;
@@ -49,6 +50,7 @@ struct Inner {
     /// The auditor's last run that went well.
     proof: Mutex<Option<LastRun>>,
     pinger: Pinger,
+    clock: Mutex<ClockGuard>,
 }
 
 /// What one cycle did.
@@ -77,6 +79,7 @@ impl Worker {
             metrics: Metrics::default(),
             proof: Mutex::new(None),
             pinger: Pinger::default(),
+            clock: Mutex::default(),
         }))
     }
 
@@ -199,7 +202,10 @@ impl Worker {
     /// Whether an outage was noticed; `None` when the database did not answer.
     async fn open_cycle(&self) -> Option<bool> {
         match self.store().open_cycle(self.id()).await {
-            Ok(start) => Some(start.gap.is_some()),
+            Ok(start) => {
+                self.look_at_clock(start.last_at).await;
+                Some(start.gap.is_some())
+            }
             Err(error) => {
                 tell(&error, "a cycle could not begin");
                 None
@@ -239,6 +245,10 @@ impl Worker {
             () = self.0.nudge.notified() => {}
             () = tokio::time::sleep(self.settings().pause()) => {}
         }
+    }
+
+    pub(crate) fn clock(&self) -> &Mutex<ClockGuard> {
+        &self.0.clock
     }
 
     pub(crate) fn pinger(&self) -> &Pinger {

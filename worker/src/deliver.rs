@@ -204,6 +204,9 @@ impl Delivery {
         let mut any = false;
         self.report.outbox_readable = true;
         for &lane in self.lanes {
+            if self.worker.holds(lane) {
+                continue;
+            }
             let rank = place_of(lane);
             let share = Transport::places(lane) * HELD_FOR_EACH_PLACE;
             // Half a share at least, so that claims stay batches.

@@ -1,16 +1,18 @@
 //! Housekeeping: what has served its time leaves the hot tables, the audit trail is verified, the database is kept fit.
 //!
-//! Guarantees: every job can run twice or in two workers at once without harm; firings that were missed, also while no
-//! worker ran, count as one; a job that fails is logged and comes again at its next firing.
+//! Guarantees: every job can run twice or in two workers at once without harm; when each was begun last is in the
+//! database, so neither a restart nor a second worker runs it again before its time; firings that were missed, also while
+//! no worker ran, count as one; a job that fails is logged and comes again at its next firing; an audit trail that does
+//! not hold is red in readiness until it verifies.
 
 use std::collections::HashMap;
 use std::error::Error;
 
 use bedside_protocol::time::{Instant, minutes};
-use bedside_store::StoreError;
+use bedside_store::{FindingPart, JobTurn, StoreError};
 use tokio::sync::watch;
 
-use crate::cycle::{Worker, sleep_or_stop};
+use crate::cycle::{Worker, sleep_or_stop, tell};
 use crate::settings::SLEEP_MAX;
 
 /// How long finished messages stay in the hot table, minutes: as long as somebody may ask what became of one.
@@ -44,18 +46,18 @@ impl Job {
     }
 }
 
-/// Runs the jobs when they are due. When each ran last is kept in memory: a worker that starts does not know what was
-/// missed before and runs each once.
+/// Runs the jobs when they are due. When each was begun last is remembered here too, so that the database is asked only
+/// when one may be due.
 pub(crate) struct Housekeeper {
     worker: Worker,
-    ran_at: HashMap<Job, Instant>,
+    begun_at: HashMap<Job, Instant>,
 }
 
 impl Housekeeper {
     pub(crate) fn new(worker: Worker) -> Self {
         Self {
             worker,
-            ran_at: HashMap::new(),
+            begun_at: HashMap::new(),
         }
     }
 
@@ -74,11 +76,30 @@ impl Housekeeper {
         let now = self.worker.store().clocks().machine_now();
         let due: Vec<Job> = Job::ALL
             .into_iter()
-            .filter(|job| self.ran_at.get(job).is_none_or(|ran_at| job.is_due(*ran_at, now)))
+            .filter(|job| {
+                let begun_at = self.begun_at.get(job);
+                begun_at.is_none_or(|begun_at| job.is_due(*begun_at, now))
+            })
             .collect();
-        for job in &due {
-            self.ran_at.insert(*job, now);
-            if let Err(error) = self.worker.keep_house(*job).await {
+        let mut ran = Vec::new();
+        for job in due {
+            let store = self.worker.store();
+            match store
+                .begin_job(job.name(), move |last, now| job.is_due(last, now))
+                .await
+            {
+                Ok(JobTurn::Ours) => self.begun_at.insert(job, now),
+                Ok(JobTurn::BegunAt(at)) => {
+                    self.begun_at.insert(job, at);
+                    continue;
+                }
+                Err(error) => {
+                    tell(&error, "a job of housekeeping could not begin");
+                    continue;
+                }
+            };
+            ran.push(job);
+            if let Err(error) = self.worker.keep_house(job).await {
                 tracing::error!(
                     job = job.name(),
                     error = &error as &dyn Error,
@@ -86,7 +107,7 @@ impl Housekeeper {
                 );
             }
         }
-        due
+        ran
     }
 }
 
@@ -110,8 +131,15 @@ impl Worker {
                         "the audit trail does not hold"
                     );
                 }
-                Ok(())
+                store
+                    .keep_findings(FindingPart::Audit, report.faults.len() as u64)
+                    .await
             }
         }
+    }
+
+    /// Runs the jobs that are due and that nobody has begun, as a worker that has just started does.
+    pub async fn keep_house_if_due(&self) -> Vec<Job> {
+        Housekeeper::new(self.clone()).run_due().await
     }
 }

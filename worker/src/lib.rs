@@ -7,6 +7,7 @@
 //! [`cycle::Worker::cycle`] is one step of it all; [`cycle::Worker::run`] repeats its parts in loops of their own.
 
 mod auditor;
+mod clock_guard;
 pub mod cycle;
 pub mod deliver;
 pub mod folder;
@@ -23,6 +24,7 @@ pub mod transport;
 mod unreachable;
 
 pub use auditor::AuditorReport;
+pub use clock_guard::ClockState;
 pub use cycle::{CycleReport, Worker};
 pub use mail::{MailSettings, MailSettingsFault};
 pub use ping::{BadPingUrl, PingUrl};

@@ -18,6 +18,9 @@ const UNSENT_MAX_S: i64 = 60;
 /// A standby that completed no cycle for so many seconds is not at work.
 const STANDBY_SILENT_MAX_S: i64 = 30;
 
+/// A worker whose clock is at fault says so every minute; what it said longer ago counts no more, minutes.
+const CLOCK_KNOWN_FOR_MIN: i64 = 3;
+
 /// Whether the process lives.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct LiveView {
@@ -37,7 +40,8 @@ pub struct ReadyView {
 /// One part.
 #[derive(Debug, PartialEq, Eq, Serialize, ToSchema)]
 pub struct PartView {
-    /// `database`, `migrations`, `worker`, `standby`, `duties`, `escalations`, `subjects` or `on_call`.
+    /// `database`, `migrations`, `worker`, `standby`, `duties`, `escalations`, `subjects`, `on_call`,
+    /// `audit` or `clock`.
     pub name: String,
     /// Whether it does its work.
     pub ok: bool,
@@ -130,6 +134,8 @@ pub(crate) struct Findings {
     pub(crate) failing_subjects: u64,
     without_on_call: u64,
     unwatched: u64,
+    audit_faults: u64,
+    clock_faults: u64,
     standby_silent_for: Option<Duration>,
 }
 
@@ -141,6 +147,10 @@ pub(crate) async fn look(store: &Store) -> Result<Findings, StoreError> {
         failing_subjects: store.count_failing_subjects().await?,
         without_on_call: store.count_clinics_without_on_call().await?,
         unwatched: store.count_findings(FindingPart::Duties).await?,
+        audit_faults: store.count_findings(FindingPart::Audit).await?,
+        clock_faults: store
+            .count_young_findings(FindingPart::Clock, Duration::minutes(CLOCK_KNOWN_FOR_MIN))
+            .await?,
         standby_silent_for: store.standby_silent_for().await?,
     })
 }
@@ -197,6 +207,18 @@ pub(crate) fn judge(findings: &Findings, alive_within: Duration) -> ReadyView {
     } else {
         "something would have been forgotten; look at the worker's log and through the open cases"
     };
+    let clock_agrees = findings.clock_faults == 0;
+    let clock = if clock_agrees {
+        "no fault is known"
+    } else {
+        "a worker's clock jumped or is behind; reminders wait, escalations do not; look at NTP"
+    };
+    let audit_holds = findings.audit_faults == 0;
+    let audit = if audit_holds {
+        "no fault is known"
+    } else {
+        "the audit trail did not verify; run `bedside audit verify`"
+    };
     let parts = vec![
         PartView::new("database", true, None, "answers"),
         // A store answers on the schema of this program only.
@@ -207,6 +229,8 @@ pub(crate) fn judge(findings: &Findings, alive_within: Duration) -> ReadyView {
         PartView::new("escalations", sent && heard, escalations_age, escalations),
         PartView::new("subjects", subjects_work, None, subjects),
         PartView::new("on_call", on_call_filled, None, on_call),
+        PartView::new("audit", audit_holds, None, audit),
+        PartView::new("clock", clock_agrees, None, clock),
     ];
     let all_well = parts.iter().all(|part| part.ok);
     ReadyView {
@@ -232,7 +256,7 @@ mod tests {
             change(&mut findings);
             findings
         };
-        let cases: [(Findings, &[&str]); 13] = [
+        let cases: [(Findings, &[&str]); 15] = [
             (well, &[]),
             (with(|it| it.unsent = Some(Duration::seconds(60))), &[]),
             (with(|it| it.unheard = Some(Duration::seconds(59))), &[]),
@@ -252,6 +276,8 @@ mod tests {
             (with(|it| it.failing_subjects = 1), &["subjects"]),
             (with(|it| it.without_on_call = 1), &["on_call"]),
             (with(|it| it.unwatched = 1), &["duties"]),
+            (with(|it| it.audit_faults = 1), &["audit"]),
+            (with(|it| it.clock_faults = 1), &["clock"]),
             (
                 with(|it| {
                     it.silent_for = None;

@@ -215,14 +215,6 @@ async fn look_into_store(report: &mut Report, store: &Store) {
     );
     match store.watch_health().await {
         Ok(health) => match health.silent_for {
-            Some(silent) if silent.num_seconds() < -1 => report.wrong(
-                "watch",
-                &format!(
-                    "the last worker's clock is {} s ahead of this machine's",
-                    -silent.num_seconds()
-                ),
-                "keep both machines' clocks with NTP",
-            ),
             Some(silent) if silent.num_seconds() <= WATCH_SILENT_MAX_S => {
                 report.well(
                     "watch",
@@ -233,7 +225,17 @@ async fn look_into_store(report: &mut Report, store: &Store) {
                 "watch",
                 &format!("no worker for {} min; doses stay locked", silent.num_minutes()),
             ),
-            None => report.note("watch", "no worker has run yet; doses stay locked until one does"),
+            None => match store.list_heartbeats().await.unwrap_or_default().first() {
+                None => report.note("watch", "no worker has run yet; doses stay locked until one does"),
+                Some(beat) => report.wrong(
+                    "watch",
+                    &format!(
+                        "the last worker's clock is {} s ahead of this machine's; doses stay locked",
+                        (beat.machine_at - store.clocks().machine_now()).num_seconds()
+                    ),
+                    "keep all machines' clocks with NTP",
+                ),
+            },
         },
         Err(error) => report.wrong("watch", &error.to_string(), "see the log"),
     }

@@ -115,7 +115,7 @@ fn an_open_case_that_nobody_owes_anything_for_goes_on_with_its_next_round() {
     mend(&mut play);
     assert_eq!(
         play.case_lines_since(mark).len(),
-        6,
+        7,
         "everybody up to the third rung"
     );
 }
@@ -178,7 +178,7 @@ fn a_duty_of_the_care_team_that_is_woken_before_its_time_sleeps_again() {
     let case = record.watch.cases[0].id;
     let mut taken = with_context(&mut 4, now, nurse(), |context| {
         at_patients_desk(&record, context, |desk| {
-            desk.take(case, on(Nurse), "Nora").unwrap()
+            desk.take(case, on(Nurse), "Nora").unwrap();
         })
         .0
         .after

@@ -2,6 +2,7 @@
 
 mod bad_input;
 mod cases;
+mod clock;
 mod dose;
 mod happy;
 mod messages;
