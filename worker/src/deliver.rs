@@ -9,7 +9,7 @@
 //! - A result that cannot be written down is kept and tried again while its lease can still be renewed.
 
 mod attempt;
-mod retry;
+pub mod retry;
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};

@@ -2,6 +2,7 @@
 
 mod accounts;
 mod audit;
+mod conformance;
 mod deciding;
 mod fixture;
 mod opening;

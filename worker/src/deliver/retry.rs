@@ -19,7 +19,7 @@ const JITTER_FROM_ATTEMPT: u32 = 3;
 const OF_USE_FOR_MIN: i64 = 3 * 24 * 60;
 
 /// How long to wait after failed attempt number `attempt`, counted from 1. `random` is a fresh random byte.
-pub(super) fn wait_after(attempt: u32, random: u8) -> Duration {
+pub fn wait_after(attempt: u32, random: u8) -> Duration {
     let index = usize::try_from(attempt.max(1) - 1).unwrap_or(usize::MAX);
     let wait_s = WAITS_S[index.min(WAITS_S.len() - 1)];
     let jitter_ms = if attempt >= JITTER_FROM_ATTEMPT {
@@ -33,7 +33,7 @@ pub(super) fn wait_after(attempt: u32, random: u8) -> Duration {
 
 /// Whether trying goes on. What has a time of its own ends by [`Notice::stale_after`] when it is claimed; what belongs to
 /// a case ends when the case is taken.
-pub(super) fn is_of_use(notice: &Notice, now: Instant) -> bool {
+pub fn is_of_use(notice: &Notice, now: Instant) -> bool {
     match notice.about {
         About::Case { .. } => true,
         _ => notice.stale_after.is_some() || now - notice.not_before <= minutes(OF_USE_FOR_MIN),
@@ -42,7 +42,7 @@ pub(super) fn is_of_use(notice: &Notice, now: Instant) -> bool {
 
 /// Whether a mail that the relay may have taken is sent again. A second reminder only annoys; a lost escalation, invitation
 /// or password link harms.
-pub(super) fn is_sent_twice_rather_than_never(notice: &Notice) -> bool {
+pub fn is_sent_twice_rather_than_never(notice: &Notice) -> bool {
     !matches!(notice.about, About::Duty { .. })
 }
 
