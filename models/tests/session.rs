@@ -8,9 +8,9 @@ use bedside_models::session::Session;
 #[test]
 fn no_miss_and_no_case_is_forgotten_whatever_people_do() {
     let model = if is_long() {
-        Session::new(22, 1)
+        Session::new(18, 1)
     } else {
-        Session::new(14, 1)
+        Session::new(12, 1)
     };
     let (ends, remembered) = (Arc::clone(&model.ends), Arc::clone(&model.remembered));
     let explored = explore(model);
