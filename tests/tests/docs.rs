@@ -79,6 +79,7 @@ fn every_file_and_folder_the_documents_name_exists() {
                 "deploy",
                 "docs",
                 "migrations",
+                "models",
                 "protocol",
                 "store",
                 "tests",
