@@ -1,9 +1,15 @@
-//! Leaves the tests on PostgreSQL out, visibly, when they are not wanted: `BEDSIDE_TEST_SQLITE_ONLY=1`.
+//! Lists tests that are not wanted as ignored, visibly: those on PostgreSQL with `BEDSIDE_TEST_SQLITE_ONLY=1`, those that take
+//! long without `BEDSIDE_LONG=1`.
 
 fn main() {
-    println!("cargo::rerun-if-env-changed=BEDSIDE_TEST_SQLITE_ONLY");
-    println!("cargo::rustc-check-cfg=cfg(sqlite_only)");
-    if std::env::var("BEDSIDE_TEST_SQLITE_ONLY").is_ok_and(|value| value == "1") {
-        println!("cargo::rustc-cfg=sqlite_only");
+    switch("BEDSIDE_TEST_SQLITE_ONLY", "sqlite_only");
+    switch("BEDSIDE_LONG", "long");
+}
+
+fn switch(variable: &str, cfg: &str) {
+    println!("cargo::rerun-if-env-changed={variable}");
+    println!("cargo::rustc-check-cfg=cfg({cfg})");
+    if std::env::var(variable).is_ok_and(|value| value == "1") {
+        println!("cargo::rustc-cfg={cfg}");
     }
 }
