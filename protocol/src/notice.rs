@@ -222,6 +222,7 @@ impl Message {
             Self::NobodyOnCall { .. } => "nobody_on_call",
             Self::ContactUnreachable { .. } => "contact_unreachable",
             Self::AddressRefused { .. } => "address_refused",
+            Self::WatchIncomplete { .. } => "watch_incomplete",
             Self::AccountLink { .. } => "account_link",
             Self::Test { .. } => "test",
         }
