@@ -192,10 +192,11 @@ pub(crate) fn judge(findings: &Findings, alive_within: Duration) -> ReadyView {
     } else {
         "a clinic with a session lacks an active nurse, backup or fallback; set its on-call list"
     };
-    let stands_in = !alive
-        && findings
-            .standby_silent_for
-            .is_some_and(|silent_for| silent_for < Duration::seconds(STANDBY_SILENT_MAX_S));
+    // It begins before the workers count as dead; the heartbeat of one that is back is younger than its last cycle.
+    let stands_in = findings.standby_silent_for.is_some_and(|stood_in| {
+        stood_in < Duration::seconds(STANDBY_SILENT_MAX_S)
+            && silent_for.is_none_or(|silent_for| silent_for > stood_in)
+    });
     let standby = if stands_in {
         "no worker: the API sends escalations itself, and no reminders; start a worker"
     } else {
@@ -256,7 +257,7 @@ mod tests {
             change(&mut findings);
             findings
         };
-        let cases: [(Findings, &[&str]); 15] = [
+        let cases: [(Findings, &[&str]); 16] = [
             (well, &[]),
             (with(|it| it.unsent = Some(Duration::seconds(60))), &[]),
             (with(|it| it.unheard = Some(Duration::seconds(59))), &[]),
@@ -285,7 +286,11 @@ mod tests {
                 }),
                 &["worker", "standby"],
             ),
-            (with(|it| it.standby_silent_for = Some(Duration::seconds(1))), &[]),
+            (
+                with(|it| it.standby_silent_for = Some(Duration::seconds(1))),
+                &["standby"],
+            ),
+            (with(|it| it.standby_silent_for = Some(Duration::seconds(6))), &[]),
             (
                 with(|it| (it.failing_subjects, it.without_on_call) = (2, 2)),
                 &["subjects", "on_call"],
