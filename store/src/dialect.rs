@@ -5,7 +5,7 @@
 
 use diesel::connection::{AnsiTransactionManager, SimpleConnection as _, TransactionManager};
 use diesel::prelude::*;
-use diesel::sql_types::{Array, BigInt, Bool, Integer, Nullable, Text};
+use diesel::sql_types::{Array, BigInt, Binary, Bool, Integer, Nullable, Text};
 
 use crate::engine::{AnyConnection, Role};
 use crate::migrate;
@@ -241,101 +241,118 @@ pub(crate) fn insert_refused_address(
     }
 }
 
-/// What a claim looks for.
-pub(crate) struct ClaimRequest<'a> {
+/// Whose lease, and until when.
+pub(crate) struct Lease<'a> {
     pub owner: &'a str,
-    /// Ranks of the lanes.
-    pub lanes: &'a [i32],
-    pub limit: i64,
-    pub clinical_now: i64,
-    pub machine_now: i64,
-    pub lease_until: i64,
+    pub until: i64,
 }
 
-/// Takes rows that are due, and rows whose lease ran out, for `owner`: bumps their fence and counts the attempt.
-/// Most urgent lane first; in a lane first attempts (their `retry_at` is 0) before repeats, oldest first. Two workers never
-/// get one row.
-pub(crate) fn claim(
-    connection: &mut AnyConnection,
-    request: &ClaimRequest<'_>,
-) -> QueryResult<Vec<ClaimedOutboxRow>> {
-    // The previous state tells a fresh row from one whose holder went silent; both engines return the row as it is now,
-    // so it is read before.
-    let mut rows = match connection {
-        AnyConnection::Sqlite(c) => {
-            // The numbers are ours: a rank each.
-            let lanes = request.lanes.iter().map(ToString::to_string).collect::<Vec<_>>().join(",");
-            let due: Vec<OutboxRow> = diesel::sql_query(format!(
-                "SELECT * FROM outbox WHERE state IN ('pending', 'leased') AND lane IN ({lanes}) \
-                 AND ((state = 'pending' AND not_before <= ? AND retry_at <= ?) \
-                      OR (state = 'leased' AND lease_until <= ?)) \
-                 ORDER BY lane, retry_at, not_before LIMIT ?"
-            ))
-            .bind::<BigInt, _>(request.clinical_now)
-            .bind::<BigInt, _>(request.machine_now)
-            .bind::<BigInt, _>(request.machine_now)
-            .bind::<BigInt, _>(request.limit)
-            .load(c)?;
-            let ids: Vec<&str> = due.iter().map(|row| row.id.as_str()).collect();
-            diesel::update(outbox::table.filter(outbox::id.eq_any(ids)))
-                .set((
-                    outbox::state.eq("leased"),
-                    outbox::lease_owner.eq(request.owner),
-                    outbox::lease_until.eq(request.lease_until),
-                    outbox::fence.eq(outbox::fence + 1),
-                    outbox::attempts.eq(outbox::attempts + 1),
-                ))
-                .execute(c)?;
-            due.into_iter().map(ClaimedOutboxRow::after_update).collect::<Vec<_>>()
-        }
-        AnyConnection::Postgres(c) => diesel::sql_query(
-            "WITH due AS (SELECT id, state AS was FROM outbox \
-                WHERE state IN ('pending', 'leased') AND lane = ANY($1) \
-                AND ((state = 'pending' AND not_before <= $2 AND retry_at <= $3) \
-                     OR (state = 'leased' AND lease_until <= $3)) \
-                ORDER BY lane, retry_at, not_before LIMIT $4 FOR UPDATE SKIP LOCKED) \
-             UPDATE outbox SET state = 'leased', lease_owner = $5, lease_until = $6, fence = outbox.fence + 1, \
-                attempts = outbox.attempts + 1 \
-             FROM due WHERE outbox.id = due.id RETURNING outbox.*, due.was = 'leased' AS lease_ran_out",
-        )
-        .bind::<Array<Integer>, _>(request.lanes)
-        .bind::<BigInt, _>(request.clinical_now)
-        .bind::<BigInt, _>(request.machine_now)
-        .bind::<BigInt, _>(request.limit)
-        .bind::<Text, _>(request.owner)
-        .bind::<BigInt, _>(request.lease_until)
-        .load::<ClaimedOutboxRow>(c)?,
-    };
-    rows.sort_by_key(|claimed| {
-        (
-            claimed.message.lane,
-            claimed.message.retry_at,
-            claimed.message.not_before,
-        )
-    });
-    Ok(rows)
-}
-
-/// A row that was claimed.
+/// A row that can be claimed, locked until the transaction ends. Two workers never get one row.
 #[derive(Debug, QueryableByName)]
-pub(crate) struct ClaimedOutboxRow {
+pub(crate) struct DueOutboxRow {
+    /// As it stands before the claim.
     #[diesel(embed)]
     pub message: OutboxRow,
-    /// Somebody else held it and went silent.
-    #[diesel(sql_type = Bool)]
-    pub lease_ran_out: bool,
 }
 
-impl ClaimedOutboxRow {
-    /// What SQLite's own update made of a row that was read before it.
-    fn after_update(mut message: OutboxRow) -> Self {
-        let lease_ran_out = message.state == "leased";
-        message.fence += 1;
-        message.attempts += 1;
-        Self {
-            message,
-            lease_ran_out,
+/// Rows of a lane that are due, and rows whose lease ran out: first attempts (their `retry_at` is 0) before repeats, oldest
+/// first. One lane at a time, so that the index gives them in this order and a claim reads no more than it takes.
+pub(crate) fn due_outbox(
+    connection: &mut AnyConnection,
+    lane: i32,
+    limit: i64,
+    clinical_now: i64,
+    machine_now: i64,
+) -> QueryResult<Vec<DueOutboxRow>> {
+    let sql = |lock: &str, [one, two, three, four, five]: [&str; 5]| {
+        format!(
+            "SELECT * FROM outbox WHERE state IN ('pending', 'leased') AND lane = {one} AND retry_at <= {two} \
+             AND ((state = 'pending' AND not_before <= {three}) OR (state = 'leased' AND lease_until <= {four})) \
+             ORDER BY retry_at, not_before LIMIT {five}{lock}"
+        )
+    };
+    macro_rules! load {
+        ($connection:expr, $lock:expr, $places:expr) => {
+            diesel::sql_query(sql($lock, $places))
+                .bind::<Integer, _>(lane)
+                .bind::<BigInt, _>(machine_now)
+                .bind::<BigInt, _>(clinical_now)
+                .bind::<BigInt, _>(machine_now)
+                .bind::<BigInt, _>(limit)
+                .load($connection)
+        };
+    }
+    match connection {
+        AnyConnection::Sqlite(c) => load!(c, "", ["?"; 5]),
+        AnyConnection::Postgres(c) => load!(c, " FOR UPDATE SKIP LOCKED", ["$1", "$2", "$3", "$4", "$5"]),
+    }
+}
+
+/// Leases rows that [`due_outbox`] gave in this transaction: raises their fence, counts the attempt, and keeps the mail of
+/// those that come with one.
+pub(crate) fn lease_outbox(
+    connection: &mut AnyConnection,
+    lease: &Lease<'_>,
+    rows: &[(&str, Option<Vec<u8>>)],
+) -> QueryResult<()> {
+    match connection {
+        AnyConnection::Sqlite(c) => {
+            for (id, mail) in rows {
+                let leased = (
+                    outbox::state.eq("leased"),
+                    outbox::lease_owner.eq(lease.owner),
+                    outbox::lease_until.eq(lease.until),
+                    outbox::fence.eq(outbox::fence + 1),
+                    outbox::attempts.eq(outbox::attempts + 1),
+                );
+                let row = diesel::update(outbox::table.find(id));
+                match mail {
+                    None => row.set(leased).execute(c)?,
+                    Some(mail) => row.set((leased, outbox::rendered_sealed.eq(mail))).execute(c)?,
+                };
+            }
         }
+        AnyConnection::Postgres(c) => {
+            diesel::sql_query(
+                "UPDATE outbox SET state = 'leased', lease_owner = $1, lease_until = $2, fence = outbox.fence + 1, \
+                    attempts = outbox.attempts + 1, rendered_sealed = COALESCE(r.mail, outbox.rendered_sealed) \
+                 FROM unnest($3, $4) AS r (id, mail) WHERE outbox.id = r.id",
+            )
+            .bind::<Text, _>(lease.owner)
+            .bind::<BigInt, _>(lease.until)
+            .bind::<Array<Text>, _>(rows.iter().map(|(id, _)| *id).collect::<Vec<_>>())
+            .bind::<Array<Nullable<Binary>>, _>(rows.iter().map(|(_, mail)| mail.as_deref()).collect::<Vec<_>>())
+            .execute(c)?;
+        }
+    }
+    Ok(())
+}
+
+/// Ends up to `limit` messages whose use is over. Never one of a case, and never one that somebody holds. How many ended.
+pub(crate) fn drop_stale(
+    connection: &mut AnyConnection,
+    limit: i64,
+    clinical_now: i64,
+) -> QueryResult<usize> {
+    // The first condition names the index; it holds what waits and what is held.
+    let sql = |lock: &str, [one, two, three]: [&str; 3]| {
+        format!(
+            "UPDATE outbox SET state = 'dropped', why = 'stale', finished_at = {one} WHERE id IN (SELECT id FROM outbox \
+                WHERE state IN ('pending', 'leased') AND state = 'pending' AND about_kind <> 'case' \
+                AND stale_after < {two} LIMIT {three}{lock})"
+        )
+    };
+    match connection {
+        AnyConnection::Sqlite(c) => diesel::sql_query(sql("", ["?"; 3]))
+            .bind::<BigInt, _>(clinical_now)
+            .bind::<BigInt, _>(clinical_now)
+            .bind::<BigInt, _>(limit)
+            .execute(c),
+        AnyConnection::Postgres(c) => diesel::sql_query(sql(" FOR UPDATE SKIP LOCKED", ["$1", "$2", "$3"]))
+            .bind::<BigInt, _>(clinical_now)
+            .bind::<BigInt, _>(clinical_now)
+            .bind::<BigInt, _>(limit)
+            .execute(c),
     }
 }
 

@@ -58,7 +58,7 @@ pub use links::{LinkUse, StoredLink};
 pub use locks::Lock;
 pub use messages::{MESSAGES_MAX, MessageEntry, MessageFilter, MessagePage, MessageState};
 pub use on_call::{OnCallEntry, SetOnCallError};
-pub use outbox::{Claimed, ClaimedRow, Completion, CompletionResult, OutboxRow, Recorded};
+pub use outbox::{Claimed, ClaimedRow, Completion, CompletionResult, Made, OutboxRow, Recorded};
 pub use patients::NewPatient;
 pub use proof::{FindingPart, Unwatched, Wrong};
 pub use refused::RefusedAddresses;

@@ -88,7 +88,7 @@ impl Metrics {
 fn kind(work: Work) -> Kind {
     let kind = match work {
         Work::Read => "read",
-        Work::Write => "write",
+        Work::Write | Work::Migration => "write",
     };
     [("kind", kind)]
 }

@@ -4,29 +4,37 @@
 //! - A message is claimed under a lease of [`LEASE_MS`], renewed every [`RENEW_EVERY`] for as long as the send lives, and
 //!   its result is recorded only under the fence it was claimed with. A worker that dies loses nothing: the lease runs
 //!   out and another sends the same bytes again.
-//! - Each lane has its own share of rows and connections, so 50,000 reminders do not keep an escalation waiting.
+//! - Each lane has its own share of rows and connections, so 50,000 reminders do not keep an escalation waiting; those whose
+//!   use is over end many at a time, beside the way of an escalation.
 //! - One row's bad address, broken document or panic ends that row only.
 //! - A result that cannot be written down is kept and tried again while its lease can still be renewed.
+//!
+//! Claiming, sending and recording go on at the same time: while some rows are on their way, the next are claimed and made
+//! into mails, and what has ended is recorded, each in batches with one commit.
 
 mod attempt;
+mod lane;
+mod leases;
 pub mod retry;
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use bedside_protocol::duty::Lane;
 use bedside_protocol::id::NoticeId;
-use bedside_store::{Claimed, Completion, CompletionResult, Recorded};
+use bedside_protocol::notice::DroppedBecause;
+use bedside_store::{Claimed, Completion, CompletionResult, Recorded, StoreError};
 use futures_util::FutureExt as _;
 use tokio::sync::watch;
-use tokio::task::{AbortHandle, Id, JoinError, JoinSet};
+use tokio::task::{Id, JoinError, JoinSet};
 use tokio::time::{Interval, MissedTickBehavior};
 
 use self::attempt::{Attempted, Prepared};
+use self::lane::LaneState;
+use self::leases::Leases;
 use crate::cycle::{Worker, tell};
 use crate::metrics::{Metrics, Outcome};
-use crate::transport::{Transport, place_of};
+use crate::transport::place_of;
 
 /// How long a claim holds: at most 8 s, so that a mail of a dead worker goes out within 10 s.
 pub const LEASE_MS: u32 = 8_000;
@@ -34,15 +42,14 @@ pub const LEASE_MS: u32 = 8_000;
 /// How often leases are renewed: two renewals may fail before one runs out.
 pub const RENEW_EVERY: Duration = Duration::from_millis(2_500);
 
-/// Rows a lane holds for each of its places in the transport. Few, because what was known of a row at its claim grows
-/// old while it waits for its place.
-const HELD_FOR_EACH_PLACE: usize = 2;
-
 /// How long sends that have begun may take to end when the worker stops.
 const STOP_GRACE: Duration = Duration::from_secs(8);
 
 /// How often a failed writing of results is tried again when nothing else is left to do.
 const RECORD_TRIES: u32 = 20;
+
+/// Rows of one statement when stale ones are dropped: short enough that no other writer waits long.
+const STALE_AT_ONCE: u32 = 500;
 
 /// What one delivery did. Counts of rows.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -66,8 +73,8 @@ pub struct DeliverReport {
 }
 
 impl DeliverReport {
-    /// Counts one row, here and in what is exported. The lane of a row that cannot be read is not known.
-    fn count(&mut self, metrics: &Metrics, lane: Option<Lane>, outcome: Outcome) {
+    /// Counts rows, here and in what is exported. The lane of a row that was not read is not known.
+    fn count(&mut self, metrics: &Metrics, lane: Option<Lane>, outcome: Outcome, rows: u64) {
         let count = match outcome {
             Outcome::Sent => &mut self.sent,
             Outcome::Dropped => &mut self.dropped,
@@ -76,19 +83,10 @@ impl DeliverReport {
             Outcome::Ambiguous => &mut self.ambiguous,
             Outcome::LeaseLost => &mut self.lease_lost,
         };
-        *count += 1;
-        metrics.ended(lane, outcome);
+        *count += rows;
+        metrics.ended(lane, outcome, rows);
     }
 }
-
-/// What is held of a row while its attempt runs.
-struct Held {
-    fence: i64,
-    lane: Lane,
-    attempt: AbortHandle,
-}
-
-type HeldRows = Arc<Mutex<HashMap<NoticeId, Held>>>;
 
 /// Which row a task works on.
 #[derive(Clone, Copy)]
@@ -98,19 +96,42 @@ struct Ticket {
     lane: Lane,
 }
 
+/// A row that ended and is to be written down. The lane of one that cannot be read is not known.
+#[derive(Clone)]
+struct Ended {
+    lane: Option<Lane>,
+    completion: Completion,
+}
+
+/// What the database was asked for beside the sends.
+enum Answer {
+    /// Rows of a lane.
+    Look(Lane, Result<Vec<(Claimed, Option<Prepared>)>, StoreError>),
+    /// Results that were to be recorded.
+    Record(Vec<Ended>, Result<Vec<Recorded>, StoreError>),
+    /// Stale rows were dropped: so many.
+    Sweep(Result<u64, StoreError>),
+}
+
 /// One run of delivery.
 pub(crate) struct Delivery {
     worker: Worker,
-    tasks: JoinSet<Attempted>,
+    sends: JoinSet<Attempted>,
     tickets: HashMap<Id, Ticket>,
-    held: HeldRows,
-    in_flight: [usize; 4],
-    /// Lanes in which the last look found nothing; not looked at again before the next turn of `looks`.
-    quiet: [bool; 4],
-    looks: Interval,
+    asked: JoinSet<Answer>,
+    recording: bool,
+    sweeping: bool,
+    stopping: bool,
+    leases: Leases,
+    lanes: [LaneState; 4],
     /// What it sends.
-    lanes: &'static [Lane],
-    unrecorded: Vec<Completion>,
+    served: &'static [Lane],
+    looks: Interval,
+    unrecorded: Vec<Ended>,
+    /// The last results could not be written down.
+    results_wait: bool,
+    /// They may be tried again.
+    try_again: bool,
     report: DeliverReport,
 }
 
@@ -120,42 +141,48 @@ impl Delivery {
         looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         Self {
             worker,
-            tasks: JoinSet::new(),
+            sends: JoinSet::new(),
             tickets: HashMap::new(),
-            held: HeldRows::default(),
-            in_flight: [0; 4],
-            quiet: [false; 4],
+            asked: JoinSet::new(),
+            recording: false,
+            sweeping: false,
+            stopping: false,
+            leases: Leases::default(),
+            lanes: Default::default(),
+            served: &Lane::ALL,
             looks,
-            lanes: &Lane::ALL,
             unrecorded: Vec::new(),
-            report: DeliverReport::default(),
+            results_wait: false,
+            try_again: false,
+            report: DeliverReport {
+                outbox_readable: true,
+                ..DeliverReport::default()
+            },
         }
     }
 
     /// Sends these lanes and leaves the others to somebody else.
     pub(crate) fn only(mut self, lanes: &'static [Lane]) -> Self {
-        self.lanes = lanes;
+        self.served = lanes;
         self
     }
 
     /// Delivers until nothing that can be sent now is left.
     pub(crate) async fn until_idle(mut self) -> DeliverReport {
-        let (worker, held) = (self.worker.clone(), Arc::clone(&self.held));
+        let renewing = self.leases.clone().renew(self.worker.clone());
         tokio::select! {
-            () = renew_leases(worker, held) => {}
+            () = renewing => {}
             () = async {
+                let mut seen = self.report;
                 loop {
-                    let any = self.step().await;
-                    if !self.tasks.is_empty() {
+                    self.look();
+                    self.record();
+                    if !self.sends.is_empty() || !self.asked.is_empty() {
                         self.wait().await;
-                    } else if any {
-                        // Rows that ended before an attempt.
-                    } else if self.quiet.contains(&true) && self.report.outbox_readable {
-                        // Only a look at every lane shows that nothing is left.
-                        self.quiet = [false; 4];
-                        if !self.step().await {
-                            break;
-                        }
+                    } else if self.report.outbox_readable && self.report != seen {
+                        // Only a look at every lane that finds nothing shows that nothing is left.
+                        seen = self.report;
+                        self.look_again();
                     } else {
                         break;
                     }
@@ -168,15 +195,13 @@ impl Delivery {
 
     /// Delivers until told to stop; then lets what has begun end, and gives the rest back.
     pub(crate) async fn until_stopped(mut self, mut stop: watch::Receiver<bool>) {
-        let (worker, held) = (self.worker.clone(), Arc::clone(&self.held));
+        let renewing = self.leases.clone().renew(self.worker.clone());
         tokio::select! {
-            () = renew_leases(worker, held) => {}
+            () = renewing => {}
             () = async {
                 while !*stop.borrow() {
-                    self.step().await;
-                    if self.report.outbox_readable {
-                        self.worker.delivery_is_alive();
-                    }
+                    self.look();
+                    self.record();
                     tokio::select! {
                         () = self.wait() => {}
                         // A sender that is gone means stop as well.
@@ -188,129 +213,172 @@ impl Delivery {
         }
     }
 
-    /// Claims what there is room for and starts it. Whether anything was claimed.
-    async fn step(&mut self) -> bool {
-        self.record().await;
-        if !self.unrecorded.is_empty() {
-            // Rows that were sent and could not be written down may have lost their leases meanwhile: a claim now could
-            // take one of them and send it again.
-            self.report.outbox_readable = false;
-            return false;
+    fn look_again(&mut self) {
+        for lane in &mut self.lanes {
+            lane.quiet = false;
         }
+    }
+
+    /// Claims what there is room for, each lane on its own.
+    fn look(&mut self) {
         let turn = self.looks.tick().now_or_never().is_some();
+        self.try_again |= turn;
         if turn || self.worker.was_nudged() {
-            self.quiet = [false; 4];
+            self.look_again();
         }
-        let mut any = false;
-        self.report.outbox_readable = true;
-        for &lane in self.lanes {
+        if self.results_wait {
+            // Rows that were sent and could not be written down may lose their leases meanwhile: a claim now could take
+            // one of them and send it again.
+            self.report.outbox_readable = false;
+            return;
+        }
+        let now = self.worker.store().clocks().machine_now();
+        for &lane in self.served {
             if self.worker.holds(lane) {
                 continue;
             }
-            let rank = place_of(lane);
-            let share = Transport::places(lane) * HELD_FOR_EACH_PLACE;
-            // Half a share at least, so that claims stay batches.
-            if self.quiet[rank] || self.in_flight[rank] * 2 > share {
+            // What waits in these lanes is mostly stale while stale rows are dropped.
+            if self.sweeping && matches!(lane, Lane::Reminder | Lane::Digest) {
                 continue;
             }
-            let limit = u32::try_from(share - self.in_flight[rank]).unwrap_or(u32::MAX);
-            let store = self.worker.store();
-            match store.claim(self.worker.id(), &[lane], limit, LEASE_MS).await {
-                Ok(rows) => {
-                    any |= !rows.is_empty();
-                    self.quiet[rank] = rows.is_empty();
-                    self.start(rows).await;
+            let state = &mut self.lanes[place_of(lane)];
+            let room = state.room(self.worker.transport().rows_at_hand(lane), now);
+            if let Some(limit) = u32::try_from(room).ok().filter(|limit| *limit > 0) {
+                state.looking = true;
+                let worker = self.worker.clone();
+                self.asked.spawn(async move {
+                    let making = worker.clone();
+                    let make = move |row: &_| attempt::prepare(&making, row);
+                    let (store, id) = (worker.store(), worker.id());
+                    let rows = store.claim_and_make(id, &[lane], limit, LEASE_MS, make).await;
+                    Answer::Look(lane, rows)
+                });
+            }
+        }
+    }
+
+    /// Writes down what has ended, in one batch at a time; what could not be written, at the next turn.
+    fn record(&mut self) {
+        let waits = self.results_wait && !self.try_again;
+        if self.recording || waits || self.unrecorded.is_empty() {
+            return;
+        }
+        (self.recording, self.try_again) = (true, false);
+        let (worker, ended) = (self.worker.clone(), std::mem::take(&mut self.unrecorded));
+        self.asked.spawn(async move {
+            let completions = ended.iter().map(|ended| ended.completion.clone()).collect();
+            let recorded = worker.store().record(completions).await;
+            Answer::Record(ended, recorded)
+        });
+    }
+
+    fn sweep(&mut self) {
+        self.sweeping = true;
+        let worker = self.worker.clone();
+        self.asked
+            .spawn(async move { Answer::Sweep(worker.store().drop_stale(STALE_AT_ONCE).await) });
+    }
+
+    /// Waits for something to end or for something new, for at most one pause.
+    async fn wait(&mut self) {
+        tokio::select! {
+            Some(joined) = self.sends.join_next_with_id() => self.take(joined),
+            Some(answer) = self.asked.join_next() => self.hear(answer),
+            () = self.worker.rest() => self.look_again(),
+        }
+        while let Some(joined) = self.sends.try_join_next_with_id() {
+            self.take(joined);
+        }
+        while let Some(answer) = self.asked.try_join_next() {
+            self.hear(answer);
+        }
+    }
+
+    fn hear(&mut self, answer: Result<Answer, JoinError>) {
+        match answer {
+            Ok(Answer::Look(lane, rows)) => self.start(lane, rows),
+            Ok(Answer::Record(ended, recorded)) => self.count(ended, recorded),
+            Ok(Answer::Sweep(dropped)) => match dropped {
+                Ok(dropped) => {
+                    let metrics = self.worker.metrics();
+                    self.report.count(metrics, None, Outcome::Dropped, dropped);
+                    if dropped >= u64::from(STALE_AT_ONCE) && !self.stopping {
+                        self.sweep();
+                    } else {
+                        self.sweeping = false;
+                    }
                 }
                 Err(error) => {
-                    tell(&error, "the outbox cannot be read");
-                    self.report.outbox_readable = false;
-                    return any;
+                    tell(&error, "stale messages were not dropped");
+                    self.sweeping = false;
                 }
-            }
-        }
-        any
-    }
-
-    /// Starts an attempt at each row. Mails made now are kept first, all in one transaction.
-    async fn start(&mut self, claimed: Vec<Claimed>) {
-        let mut made = Vec::new();
-        let mut rows = Vec::new();
-        for row in claimed {
-            self.report.claimed += 1;
-            match row {
-                Claimed::Ready(row) => {
-                    let prepared = attempt::prepare(&self.worker, &row);
-                    if let Prepared::Made(bytes) = &prepared {
-                        made.push((row.row.notice.id, row.fence, bytes.as_ref().clone()));
-                    }
-                    rows.push((row, prepared));
-                }
-                Claimed::Broken { id, fence } => {
-                    tracing::error!(notice = %id, "a message cannot be read from its row; it will not be sent");
-                    let result = CompletionResult::Failed {
-                        class: "broken_row".to_owned(),
-                        reply_code: None,
-                    };
-                    self.unrecorded.push(Completion { id, fence, result });
-                }
-            }
-        }
-        let kept = self.keep(made).await;
-        for (row, prepared) in rows {
-            let ticket = Ticket {
-                id: row.row.notice.id,
-                fence: row.fence,
-                lane: row.row.notice.lane,
-            };
-            let prepared = match (prepared, kept.get(&ticket.id)) {
-                (Prepared::Made(_), Some(Recorded::LeaseLost)) => {
-                    let metrics = self.worker.metrics();
-                    self.report.count(metrics, Some(ticket.lane), Outcome::LeaseLost);
-                    continue;
-                }
-                (Prepared::Made(_), None) => Prepared::NotKept,
-                (prepared, _) => prepared,
-            };
-            let attempt = self
-                .tasks
-                .spawn(attempt::attempt(self.worker.clone(), row, prepared));
-            self.tickets.insert(attempt.id(), ticket);
-            self.in_flight[place_of(ticket.lane)] += 1;
-            let Ticket { fence, lane, .. } = ticket;
-            lock(&self.held).insert(ticket.id, Held { fence, lane, attempt });
+            },
+            // The run ends and the leases with it; the worker starts another.
+            Err(error) => std::panic::resume_unwind(error.into_panic()),
         }
     }
 
-    /// Keeps new mails before their first byte goes out. Empty if the store failed.
-    async fn keep(&self, made: Vec<(NoticeId, i64, Vec<u8>)>) -> HashMap<NoticeId, Recorded> {
-        if made.is_empty() {
-            return HashMap::new();
-        }
-        let ids: Vec<NoticeId> = made.iter().map(|(id, ..)| *id).collect();
-        match self.worker.store().keep_all_rendered(made).await {
-            Ok(kept) => ids.into_iter().zip(kept).collect(),
+    /// Starts an attempt at each row of a claim.
+    fn start(&mut self, lane: Lane, claimed: Result<Vec<(Claimed, Option<Prepared>)>, StoreError>) {
+        let state = &mut self.lanes[place_of(lane)];
+        state.looking = false;
+        let rows = match claimed {
+            Ok(rows) => rows,
             Err(error) => {
-                tell(&error, "mails could not be kept; they are not sent yet");
-                HashMap::new()
-            }
-        }
-    }
-
-    /// Waits for an attempt to end or for something new, for at most one pause.
-    async fn wait(&mut self) {
-        let joined = tokio::select! {
-            joined = self.tasks.join_next_with_id(), if !self.tasks.is_empty() => joined,
-            () = self.worker.rest() => {
-                self.quiet = [false; 4];
-                None
+                tell(&error, "the outbox cannot be read");
+                state.quiet = true;
+                self.report.outbox_readable = false;
+                return;
             }
         };
-        if let Some(joined) = joined {
-            self.take(joined);
+        state.quiet = rows.is_empty();
+        self.report.outbox_readable = !self.results_wait;
+        self.worker.delivery_is_alive();
+        let mut stale = false;
+        for row in rows {
+            self.report.claimed += 1;
+            match row {
+                (Claimed::Ready(row), Some(_)) if self.stopping => {
+                    let (id, fence) = (row.row.notice.id, row.fence);
+                    self.ended(Ticket { id, fence, lane }, attempt::not_begun(&self.worker));
+                }
+                (Claimed::Ready(row), Some(prepared)) => {
+                    stale |= matches!(prepared, Prepared::Unwanted(DroppedBecause::Stale));
+                    let (id, fence) = (row.row.notice.id, row.fence);
+                    let attempt = self
+                        .sends
+                        .spawn(attempt::attempt(self.worker.clone(), row, prepared));
+                    self.tickets.insert(attempt.id(), Ticket { id, fence, lane });
+                    self.lanes[place_of(lane)].held += 1;
+                    self.leases.hold(id, fence, attempt);
+                }
+                (Claimed::Ready(row), None) => self.broken(row.row.notice.id, row.fence),
+                (Claimed::Broken { id, fence }, _) => self.broken(id, fence),
+            }
         }
-        while let Some(joined) = self.tasks.try_join_next_with_id() {
-            self.take(joined);
+        // Where one is stale, more are: after an outage, all that waited.
+        if stale && !self.sweeping && !self.stopping {
+            self.sweep();
         }
+    }
+
+    fn broken(&mut self, id: NoticeId, fence: i64) {
+        tracing::error!(notice = %id, "a message cannot be read from its row; it will not be sent");
+        let result = CompletionResult::Failed {
+            class: "broken_row".to_owned(),
+            reply_code: None,
+        };
+        self.unrecorded.push(Ended {
+            lane: None,
+            completion: Completion { id, fence, result },
+        });
+    }
+
+    fn ended(&mut self, Ticket { id, fence, lane }: Ticket, result: CompletionResult) {
+        self.unrecorded.push(Ended {
+            lane: Some(lane),
+            completion: Completion { id, fence, result },
+        });
     }
 
     fn take(&mut self, joined: Result<(Id, Attempted), JoinError>) {
@@ -322,8 +390,7 @@ impl Delivery {
         let Some(ticket) = self.tickets.remove(&task) else {
             return;
         };
-        let in_flight = &mut self.in_flight[place_of(ticket.lane)];
-        *in_flight = in_flight.saturating_sub(1);
+        self.lanes[place_of(ticket.lane)].ended();
         let result = match attempted {
             Attempted::Ended(result) => result,
             Attempted::Panicked => {
@@ -331,43 +398,43 @@ impl Delivery {
                 attempt::try_again(&self.worker, 1, "panic", None)
             }
             Attempted::LeaseLost => {
-                lock(&self.held).remove(&ticket.id);
+                self.leases.release(ticket.id, ticket.fence);
                 let metrics = self.worker.metrics();
-                self.report.count(metrics, Some(ticket.lane), Outcome::LeaseLost);
+                self.report
+                    .count(metrics, Some(ticket.lane), Outcome::LeaseLost, 1);
                 return;
             }
         };
-        self.unrecorded.push(Completion {
-            id: ticket.id,
-            fence: ticket.fence,
-            result,
-        });
+        self.ended(ticket, result);
     }
 
-    /// Writes down what has ended, in one batch.
-    async fn record(&mut self) {
-        if self.unrecorded.is_empty() {
-            return;
-        }
-        let outcomes = match self.worker.store().record(self.unrecorded.clone()).await {
-            Ok(outcomes) => outcomes,
+    fn count(&mut self, ended: Vec<Ended>, recorded: Result<Vec<Recorded>, StoreError>) {
+        self.recording = false;
+        self.results_wait = recorded.is_err();
+        match recorded {
+            Ok(outcomes) => {
+                for (Ended { lane, completion }, outcome) in ended.iter().zip(outcomes) {
+                    self.leases.release(completion.id, completion.fence);
+                    let outcome = Outcome::of(outcome, &completion.result);
+                    self.report.count(self.worker.metrics(), *lane, outcome, 1);
+                }
+            }
             Err(error) => {
                 tell(&error, "results of sending wait to be recorded");
-                return;
+                self.report.outbox_readable = false;
+                self.unrecorded.extend(ended);
             }
-        };
-        let mut held = lock(&self.held);
-        for (completion, outcome) in self.unrecorded.drain(..).zip(outcomes) {
-            let lane = held.remove(&completion.id).map(|row| row.lane);
-            let outcome = Outcome::of(outcome, &completion.result);
-            self.report.count(self.worker.metrics(), lane, outcome);
         }
     }
 
     /// The last results, when there is nothing else to do. Leases are still renewed meanwhile.
     async fn record_rest(&mut self) {
         for _ in 0..RECORD_TRIES {
-            self.record().await;
+            self.try_again = true;
+            self.record();
+            while let Some(answer) = self.asked.join_next().await {
+                self.hear(answer);
+            }
             if self.unrecorded.is_empty() {
                 return;
             }
@@ -377,15 +444,16 @@ impl Delivery {
 
     /// Lets sends that have begun end, for a while; gives back what has not ended.
     async fn wind_up(&mut self) {
+        self.stopping = true;
         let ending = async {
-            while !self.tasks.is_empty() {
+            while !self.sends.is_empty() || !self.asked.is_empty() {
                 self.wait().await;
-                self.record().await;
+                self.record();
             }
         };
         if tokio::time::timeout(STOP_GRACE, ending).await.is_err() {
-            self.tasks.abort_all();
-            while let Some(joined) = self.tasks.join_next_with_id().await {
+            self.sends.abort_all();
+            while let Some(joined) = self.sends.join_next_with_id().await {
                 match joined {
                     Err(error) if error.is_cancelled() => self.give_back(error.id()),
                     joined => self.take(joined),
@@ -398,43 +466,7 @@ impl Delivery {
 
     fn give_back(&mut self, task: Id) {
         if let Some(ticket) = self.tickets.remove(&task) {
-            self.unrecorded.push(Completion {
-                id: ticket.id,
-                fence: ticket.fence,
-                result: attempt::given_back(&self.worker),
-            });
+            self.ended(ticket, attempt::given_back(&self.worker));
         }
     }
-}
-
-/// Renews the leases of all rows that are held, again and again. A row whose lease is lost belongs to another worker:
-/// its attempt is cut, so that the mail goes out once more at most.
-async fn renew_leases(worker: Worker, held: HeldRows) {
-    loop {
-        tokio::time::sleep(RENEW_EVERY).await;
-        let rows: Vec<(NoticeId, i64)> = lock(&held).iter().map(|(id, row)| (*id, row.fence)).collect();
-        if rows.is_empty() {
-            continue;
-        }
-        match worker.store().renew(rows.clone(), LEASE_MS).await {
-            Ok(ours) => {
-                let mut held = lock(&held);
-                for (id, fence) in rows.into_iter().filter(|(id, _)| !ours.contains(id)) {
-                    // It may have ended, or have been claimed anew, while its lease was renewed.
-                    let goes_on = |row: &Held| row.fence == fence && !row.attempt.is_finished();
-                    if held.get(&id).is_some_and(goes_on)
-                        && let Some(row) = held.remove(&id)
-                    {
-                        tracing::warn!(notice = %id, "another worker took a message over");
-                        row.attempt.abort();
-                    }
-                }
-            }
-            Err(error) => tell(&error, "leases were not renewed"),
-        }
-    }
-}
-
-fn lock(held: &HeldRows) -> MutexGuard<'_, HashMap<NoticeId, Held>> {
-    held.lock().unwrap_or_else(PoisonError::into_inner)
 }

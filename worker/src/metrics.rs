@@ -25,7 +25,7 @@ const LATENESS: [f64; 11] = [0.5, 1.0, 2.0, 5.0, 10.0, 20.0, 30.0, 60.0, 120.0, 
 /// Upper bounds of a cycle, seconds; one cycle belongs to half a second.
 const CYCLE: [f64; 10] = [0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0, 15.0, 60.0];
 
-/// The lane of a row that cannot be read.
+/// The lane of a row that cannot be read, or that was stale and ended unread.
 const UNKNOWN_LANE: &str = "unknown";
 
 type One = [(&'static str, &'static str); 1];
@@ -134,12 +134,12 @@ impl Metrics {
             .observe(late.as_secs_f64());
     }
 
-    /// A claimed row came to this; `None` for the lane of a row that cannot be read.
-    pub(crate) fn ended(&self, lane: Option<Lane>, outcome: Outcome) {
+    /// So many rows came to this; `None` for the lane of rows that were not read.
+    pub(crate) fn ended(&self, lane: Option<Lane>, outcome: Outcome, rows: u64) {
         let lane = lane.map_or(UNKNOWN_LANE, Lane::name);
-        self.sends.get_or_create(&ended(lane, outcome)).inc();
+        self.sends.get_or_create(&ended(lane, outcome)).inc_by(rows);
         if outcome == Outcome::LeaseLost {
-            self.leases_lost.inc();
+            self.leases_lost.inc_by(rows);
         }
     }
 

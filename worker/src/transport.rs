@@ -1,8 +1,12 @@
 //! The way out for finished mails: a relay by SMTP, or a folder for a demo and for development.
 //!
-//! Guarantees: each lane has its own share of the connections, so that no number of reminders keeps an escalation
-//! waiting; a connection that is stuck gives its place to a new one after ten seconds and is still waited for, as
-//! RFC 5321 asks; a connection that lay idle and turns out dead costs a reconnection, not a failed attempt.
+//! Guarantees: each lane has places of its own and the most urgent goes first (`places`), so that no number of reminders
+//! keeps an escalation waiting; a connection that is stuck gives its place to a new one after ten seconds and is still
+//! waited for, as RFC 5321 asks; a connection that lay idle and turns out dead costs a reconnection, not a failed attempt;
+//! a relay that says "too fast" gets mails at a pace it takes (`pace`), escalations first.
+
+mod pace;
+mod places;
 
 use std::io;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -12,14 +16,12 @@ use bedside_protocol::duty::Lane;
 use bedside_protocol::time::{Instant, seconds};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
+use self::places::{Gate, PLACES, Place};
 use crate::folder::MailFolder;
 use crate::smtp::{Accepted, Cause, FailureClass, SendFailure, SmtpSession, SmtpSettings, Stage};
 
-/// Connections of each lane, most urgent first; together below the 20 that large relays allow one client.
-const CONNECTIONS: [usize; 4] = [8, 5, 4, 2];
-
-/// How many stuck connections a lane may hold besides, for each of its places.
-const STUCK_FOR_EACH_PLACE: usize = 8;
+/// How many stuck connections a lane may hold besides, most urgent first.
+const STUCK: [usize; 4] = [64, 40, 32, 16];
 
 /// A send that takes longer gives its place away. Honest relays answer within a few seconds, scanners included.
 const STUCK_AFTER: Duration = Duration::from_secs(10);
@@ -63,9 +65,12 @@ impl Transport {
         Self::Folder(folder)
     }
 
-    /// How many mails of a lane can be on their way at once.
-    pub fn places(lane: Lane) -> usize {
-        CONNECTIONS[place_of(lane)]
+    /// How many rows of a lane should be at hand, so that no place waits for a row and no row long for its place.
+    pub fn rows_at_hand(&self, lane: Lane) -> usize {
+        match self {
+            Self::Smtp(pool) => pool.gate.rows_at_hand(place_of(lane)),
+            Self::Folder(_) => 2 * PLACES,
+        }
     }
 
     /// Sends one mail. Waits for a place in its lane, then for the relay's word.
@@ -128,14 +133,9 @@ fn not_written(kind: io::ErrorKind) -> SendFailure {
 pub struct SmtpPool {
     settings: SmtpSettings,
     envelope_from: String,
-    lanes: [LanePlaces; 4],
+    gate: Gate,
+    stuck: [Arc<Semaphore>; 4],
     idle: Mutex<Vec<Idle>>,
-}
-
-/// A lane's places: for sends that go on, and for those that are stuck.
-struct LanePlaces {
-    going: Arc<Semaphore>,
-    stuck: Arc<Semaphore>,
 }
 
 struct Idle {
@@ -145,31 +145,41 @@ struct Idle {
 
 impl SmtpPool {
     fn new(settings: SmtpSettings, envelope_from: String) -> Self {
-        let lanes = CONNECTIONS.map(|places| LanePlaces {
-            going: Arc::new(Semaphore::new(places)),
-            stuck: Arc::new(Semaphore::new(places * STUCK_FOR_EACH_PLACE)),
-        });
         Self {
             settings,
             envelope_from,
-            lanes,
+            gate: Gate::default(),
+            stuck: STUCK.map(|places| Arc::new(Semaphore::new(places))),
             idle: Mutex::new(Vec::new()),
         }
     }
 
     /// Each place that is taken has a connection, or is about to.
     fn connections(&self) -> usize {
-        let taken = self.lanes.iter().zip(CONNECTIONS).map(|(lane, places)| {
-            let free = lane.going.available_permits() + lane.stuck.available_permits();
-            (places + places * STUCK_FOR_EACH_PLACE).saturating_sub(free)
-        });
+        let waited_for = self.stuck.iter().zip(STUCK);
+        let stuck = waited_for.map(|(stuck, places)| places.saturating_sub(stuck.available_permits()));
         let idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner).len();
-        taken.sum::<usize>() + idle
+        self.gate.in_use() + stuck.sum::<usize>() + idle
     }
 
     async fn send(&self, mail: &Outgoing) -> Result<Accepted, SendFailure> {
-        let places = &self.lanes[place_of(mail.lane)];
-        let going = take(&places.going).await;
+        let lane = place_of(mail.lane);
+        let going = self.gate.enter(lane).await;
+        let result = self.send_from_place(mail, going, &self.stuck[lane]).await;
+        match &result {
+            Ok(_) => self.gate.accepted(),
+            Err(failure) if failure.is_throttle() => self.gate.throttled(),
+            Err(_) => {}
+        }
+        result
+    }
+
+    async fn send_from_place(
+        &self,
+        mail: &Outgoing,
+        going: Option<Place>,
+        stuck: &Arc<Semaphore>,
+    ) -> Result<Accepted, SendFailure> {
         let mut sending = std::pin::pin!(self.converse(mail));
         tokio::select! {
             result = &mut sending => return result,
@@ -178,7 +188,7 @@ impl SmtpPool {
         // Its place is free for a new connection as soon as there is room among the stuck ones.
         let stuck = tokio::select! {
             result = &mut sending => return result,
-            stuck = take(&places.stuck) => stuck,
+            stuck = take(stuck) => stuck,
         };
         drop(going);
         let result = sending.await;
@@ -207,7 +217,7 @@ impl SmtpPool {
     ) -> Result<Accepted, SendFailure> {
         if session.is_usable() {
             let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
-            if idle.len() < CONNECTIONS.iter().sum() {
+            if idle.len() < PLACES {
                 idle.push(Idle { session, since });
             }
         }

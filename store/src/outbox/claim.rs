@@ -1,6 +1,8 @@
-//! Claiming: a worker takes rows for a short lease, and is told how their sources stand.
+//! Claiming: a worker takes rows for a short lease, is told how their sources stand, and makes their mails, which are kept
+//! in the same transaction.
 
 use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
 
 use bedside_protocol::duty::Lane;
 use bedside_protocol::id::{ClinicId, NoticeId};
@@ -11,8 +13,8 @@ use bedside_protocol::watch::Subject;
 use diesel::prelude::*;
 
 use crate::clock::{from_ms, to_ms};
-use crate::dialect::{self, ClaimRequest, ClaimedOutboxRow, Finish};
-use crate::error::{Stop, StoreError};
+use crate::dialect::{self, DueOutboxRow, Finish, Lease};
+use crate::error::{DatabaseError, Stop, StoreError};
 use crate::outbox::{DOCUMENT, RENDERED};
 use crate::rows;
 use crate::schema::{cases, duties, outbox, patients, sessions, sitters};
@@ -32,7 +34,7 @@ pub struct OutboxRow {
     /// How often it was claimed, this time included.
     pub attempts: u32,
     /// The whole mail, from the first attempt on.
-    pub rendered: Option<Vec<u8>>,
+    pub rendered: Option<Arc<Vec<u8>>>,
     /// Whether an earlier attempt ended after the final dot without an answer.
     pub ambiguous: bool,
     /// The class of the last failure.
@@ -73,6 +75,7 @@ pub enum Claimed {
 }
 
 /// What the sources of a batch of messages are like, in a fixed number of statements.
+#[derive(Default)]
 struct Sources {
     open_duties: HashSet<String>,
     /// State and round.
@@ -82,61 +85,64 @@ struct Sources {
 }
 
 impl Sources {
-    fn of(tx: &mut Tx<'_>, claimed: &[ClaimedOutboxRow]) -> Result<Self, Stop> {
-        let about = |kind: &str| -> Vec<String> {
-            claimed
-                .iter()
-                .filter(|it| it.message.about_kind == kind)
-                .filter_map(|it| it.message.about_id.clone())
-                .collect()
-        };
-        let subjects: Vec<String> = claimed
-            .iter()
-            .filter_map(|it| it.message.subject_id.clone())
-            .collect();
+    fn of(tx: &mut Tx<'_>, due: &[DueOutboxRow]) -> Result<Self, Stop> {
+        let ids =
+            |of: fn(&rows::OutboxRow) -> (Option<&str>, Option<&String>), kind: &str| -> HashSet<String> {
+                let of_kind = due
+                    .iter()
+                    .map(|it| of(&it.message))
+                    .filter(|(is, _)| *is == Some(kind));
+                of_kind.filter_map(|(_, id)| id.cloned()).collect()
+            };
+        let about = |kind| ids(|row| (Some(&row.about_kind), row.about_id.as_ref()), kind);
+        let subjects = |kind| ids(|row| (row.subject_kind.as_deref(), row.subject_id.as_ref()), kind);
         let connection = &mut *tx.connection;
-        let open_duties: Vec<String> = duties::table
-            .filter(duties::id.eq_any(about("duty")).and(duties::state.eq("open")))
-            .select(duties::id)
-            .load(connection)?;
-        let cases: Vec<(String, String, i32)> = cases::table
-            .filter(cases::id.eq_any(about("case")))
-            .select((cases::id, cases::state, cases::round))
-            .load(connection)?;
-        let invited: Vec<String> = sitters::table
-            .filter(
-                sitters::id
-                    .eq_any(about("invitation"))
-                    .and(sitters::state.eq("invited")),
-            )
-            .select(sitters::id)
-            .load(connection)?;
-        let muted_patients: Vec<String> = patients::table
-            .filter(
-                patients::id
-                    .eq_any(subjects.clone())
-                    .and(patients::comms.ne(CommsStatus::Active.name())),
-            )
-            .select(patients::id)
-            .load(connection)?;
-        let muted_sessions: Vec<String> = sessions::table
-            .inner_join(patients::table.on(patients::id.eq(sessions::patient_id)))
-            .filter(
-                sessions::id
-                    .eq_any(subjects)
-                    .and(patients::comms.ne(CommsStatus::Active.name())),
-            )
-            .select(sessions::id)
-            .load(connection)?;
-        Ok(Self {
-            open_duties: open_duties.into_iter().collect(),
-            cases: cases
-                .into_iter()
-                .map(|(id, state, round)| (id, (state, round)))
-                .collect(),
-            invited_sitters: invited.into_iter().collect(),
-            muted_subjects: muted_patients.into_iter().chain(muted_sessions).collect(),
-        })
+        let mut sources = Self::default();
+        // Most batches have sources of one kind only.
+        let wanted = about("duty");
+        if !wanted.is_empty() {
+            let open = duties::id.eq_any(wanted).and(duties::state.eq("open"));
+            let open: Vec<String> = duties::table.filter(open).select(duties::id).load(connection)?;
+            sources.open_duties.extend(open);
+        }
+        let wanted = about("case");
+        if !wanted.is_empty() {
+            let cases: Vec<(String, String, i32)> = cases::table
+                .filter(cases::id.eq_any(wanted))
+                .select((cases::id, cases::state, cases::round))
+                .load(connection)?;
+            let by_id = cases.into_iter().map(|(id, state, round)| (id, (state, round)));
+            sources.cases.extend(by_id);
+        }
+        let wanted = about("invitation");
+        if !wanted.is_empty() {
+            let invited = sitters::id.eq_any(wanted).and(sitters::state.eq("invited"));
+            let invited: Vec<String> = sitters::table
+                .filter(invited)
+                .select(sitters::id)
+                .load(connection)?;
+            sources.invited_sitters.extend(invited);
+        }
+        let wanted = subjects("patient");
+        if !wanted.is_empty() {
+            let muted: Vec<String> = patients::table
+                .filter(patients::id.eq_any(wanted))
+                .filter(patients::comms.ne(CommsStatus::Active.name()))
+                .select(patients::id)
+                .load(connection)?;
+            sources.muted_subjects.extend(muted);
+        }
+        let wanted = subjects("session");
+        if !wanted.is_empty() {
+            let muted: Vec<String> = sessions::table
+                .inner_join(patients::table.on(patients::id.eq(sessions::patient_id)))
+                .filter(sessions::id.eq_any(wanted))
+                .filter(patients::comms.ne(CommsStatus::Active.name()))
+                .select(sessions::id)
+                .load(connection)?;
+            sources.muted_subjects.extend(muted);
+        }
+        Ok(sources)
     }
 
     fn at_sending(&self, row: &rows::OutboxRow, now: Instant) -> AtSending {
@@ -157,13 +163,13 @@ impl Sources {
 }
 
 /// Ends rows whose very id cannot be read, so that they do not come back at the end of each lease (invariant I6).
-fn end_nameless(tx: &mut Tx<'_>, claimed: &[ClaimedOutboxRow]) -> Result<(), Stop> {
-    let nameless: Vec<Finish> = claimed
+fn end_nameless(tx: &mut Tx<'_>, due: &[DueOutboxRow]) -> Result<(), Stop> {
+    let nameless: Vec<Finish> = due
         .iter()
         .filter(|it| it.message.id.parse::<NoticeId>().is_err())
         .map(|it| Finish {
             id: it.message.id.clone(),
-            fence: it.message.fence,
+            fence: it.message.fence + 1,
             state: "failed",
             retry_at: it.message.retry_at,
             class: Some("broken".to_owned()),
@@ -177,34 +183,25 @@ fn end_nameless(tx: &mut Tx<'_>, claimed: &[ClaimedOutboxRow]) -> Result<(), Sto
     Ok(())
 }
 
-/// The row as a worker gets it; `None` for one without a readable id.
-fn read_claimed(shared: &Shared, claimed: ClaimedOutboxRow, at_sending: AtSending) -> Option<Claimed> {
-    let ClaimedOutboxRow {
-        message: row,
-        lease_ran_out,
-    } = claimed;
+/// The row as a worker gets it, claimed; `None` for one without a readable id.
+fn read_claimed(shared: &Shared, row: &rows::OutboxRow, at_sending: AtSending) -> Option<Claimed> {
     let id: NoticeId = row.id.parse().ok()?;
-    let fence = row.fence;
+    let fence = row.fence + 1;
     let ready = || -> Option<ClaimedRow> {
-        let notice: Notice = seal::open_json(
-            &shared.keys,
-            Place {
-                row: &row.id,
-                ..DOCUMENT
-            },
-            &row.doc_sealed,
-        )
-        .ok()?;
+        let place = Place {
+            row: &row.id,
+            ..DOCUMENT
+        };
+        let notice: Notice = seal::open_json(&shared.keys, place, &row.doc_sealed).ok()?;
         let rendered = match &row.rendered_sealed {
             None => None,
-            Some(sealed) => Some(seal::open(
-                &shared.keys,
-                Place {
+            Some(sealed) => {
+                let place = Place {
                     row: &row.id,
                     ..RENDERED
-                },
-                sealed,
-            )?),
+                };
+                Some(Arc::new(seal::open(&shared.keys, place, sealed)?))
+            }
         };
         let subject = match (&row.subject_kind, &row.subject_id) {
             (Some(kind), Some(subject)) => Some(subject_of(kind, subject)?),
@@ -214,7 +211,7 @@ fn read_claimed(shared: &Shared, claimed: ClaimedOutboxRow, at_sending: AtSendin
             row: OutboxRow {
                 notice,
                 message_id: row.message_id.clone(),
-                attempts: row.attempts.unsigned_abs(),
+                attempts: row.attempts.unsigned_abs() + 1,
                 rendered,
                 ambiguous: row.ambiguous,
                 last_class: row.last_class.clone(),
@@ -224,13 +221,16 @@ fn read_claimed(shared: &Shared, claimed: ClaimedOutboxRow, at_sending: AtSendin
             at_sending,
             subject,
             clinic: row.clinic_id.parse().ok()?,
-            lease_ran_out,
+            lease_ran_out: row.state == "leased",
         })
     };
     Some(ready().map_or(Claimed::Broken { id, fence }, |ready| {
         Claimed::Ready(Box::new(ready))
     }))
 }
+
+/// What is made of a row while it is claimed: any value, and the mail where it was made now.
+pub type Made<M> = (M, Option<Arc<Vec<u8>>>);
 
 impl Store {
     /// Takes up to `limit` messages of these lanes that are due, for `lease_ms`, and those whose lease ran out. Most
@@ -242,33 +242,74 @@ impl Store {
         limit: u32,
         lease_ms: u32,
     ) -> Result<Vec<Claimed>, StoreError> {
+        let claimed = self.claim_and_make(worker, lanes, limit, lease_ms, |_| ((), None));
+        Ok(claimed.await?.into_iter().map(|(claimed, _)| claimed).collect())
+    }
+
+    /// The same, and makes something of each row before it is handed out: `make` gives a value and, where it made the mail,
+    /// its bytes, which are kept in the transaction of the claim. So a mail is kept before its first byte goes out, and
+    /// with one commit. `make` may run more than once for a row, and must not wait for anything.
+    pub async fn claim_and_make<M: Send + 'static>(
+        &self,
+        worker: &str,
+        lanes: &[Lane],
+        limit: u32,
+        lease_ms: u32,
+        make: impl Fn(&ClaimedRow) -> Made<M> + Send + 'static,
+    ) -> Result<Vec<(Claimed, Option<M>)>, StoreError> {
         let worker = worker.to_owned();
         let lanes: Vec<i32> = lanes.iter().map(|lane| lane.rank()).collect();
-        if lanes.is_empty() || limit == 0 {
-            return Ok(Vec::new());
-        }
         let claimed = self.write_job(Scope::system(), move |tx| {
-            let machine_now = to_ms(tx.machine_now);
-            let request = ClaimRequest {
-                owner: &worker,
-                lanes: &lanes,
-                limit: i64::from(limit),
-                clinical_now: to_ms(tx.now),
-                machine_now,
-                lease_until: machine_now + i64::from(lease_ms),
-            };
-            let rows = dialect::claim(tx.connection, &request)?;
-            if rows.is_empty() {
+            let (clinical_now, machine_now) = (to_ms(tx.now), to_ms(tx.machine_now));
+            let mut due = Vec::new();
+            for lane in &lanes {
+                let room = i64::from(limit) - i64::try_from(due.len()).unwrap_or(i64::MAX);
+                if room > 0 {
+                    due.extend(dialect::due_outbox(
+                        tx.connection,
+                        *lane,
+                        room,
+                        clinical_now,
+                        machine_now,
+                    )?);
+                }
+            }
+            if due.is_empty() {
                 return Ok(Vec::new());
             }
-            end_nameless(tx, &rows)?;
-            let sources = Sources::of(tx, &rows)?;
-            let now = tx.now;
-            let hand_out = |claimed: ClaimedOutboxRow| {
-                let at_sending = sources.at_sending(&claimed.message, now);
-                read_claimed(tx.shared, claimed, at_sending)
+            let sources = Sources::of(tx, &due)?;
+            let mut leased = Vec::with_capacity(due.len());
+            let mut handed_out = Vec::with_capacity(due.len());
+            for DueOutboxRow { message } in &due {
+                let at_sending = sources.at_sending(message, tx.now);
+                let mut kept = None;
+                if let Some(claimed) = read_claimed(tx.shared, message, at_sending) {
+                    let made = match &claimed {
+                        Claimed::Broken { .. } => None,
+                        Claimed::Ready(row) => {
+                            let (made, mail) = make(row);
+                            if let Some(mail) = mail {
+                                let place = Place {
+                                    row: &message.id,
+                                    ..RENDERED
+                                };
+                                let sealed = seal::seal(&tx.shared.keys, place, &mail);
+                                kept = Some(sealed.map_err(DatabaseError::from)?);
+                            }
+                            Some(made)
+                        }
+                    };
+                    handed_out.push((claimed, made));
+                }
+                leased.push((message.id.as_str(), kept));
+            }
+            let lease = Lease {
+                owner: &worker,
+                until: machine_now + i64::from(lease_ms),
             };
-            Ok(rows.into_iter().filter_map(hand_out).collect())
+            dialect::lease_outbox(tx.connection, &lease, &leased)?;
+            end_nameless(tx, &due)?;
+            Ok(handed_out)
         });
         Ok(claimed.await?)
     }

@@ -26,7 +26,7 @@ use crate::seal::{self, Place};
 use crate::store::{Shared, Store};
 use crate::transaction::Tx;
 
-pub use claim::{Claimed, ClaimedRow, OutboxRow};
+pub use claim::{Claimed, ClaimedRow, Made, OutboxRow};
 pub use record::{Completion, CompletionResult, Recorded};
 
 const DOCUMENT: Place<'static> = Place {

@@ -5,16 +5,12 @@ use std::collections::HashSet;
 use bedside_protocol::id::NoticeId;
 use bedside_protocol::notice::DroppedBecause;
 use bedside_protocol::time::Instant;
-use diesel::prelude::*;
 
 use crate::clock::to_ms;
 use crate::dialect::{self, Finish};
-use crate::error::{DatabaseError, StoreError};
-use crate::outbox::RENDERED;
+use crate::error::StoreError;
 use crate::refused;
-use crate::schema::outbox;
 use crate::scope::Scope;
-use crate::seal::{self, Place};
 use crate::store::Store;
 
 /// What became of a claimed row.
@@ -125,35 +121,6 @@ fn finish_of(completion: &Completion, clinical_now: i64, machine_now: i64) -> Fi
 }
 
 impl Store {
-    /// Keeps whole mails, before the first byte of any goes out, in one transaction; the answers are in the order of the
-    /// mails. [`Recorded::LeaseLost`] means: do not send this one.
-    pub async fn keep_all_rendered(
-        &self,
-        mails: Vec<(NoticeId, i64, Vec<u8>)>,
-    ) -> Result<Vec<Recorded>, StoreError> {
-        let kept = self.write_job(Scope::system(), move |tx| {
-            let mut outcomes = Vec::with_capacity(mails.len());
-            for (id, fence, mail) in &mails {
-                let id = id.to_string();
-                let sealed = seal::seal(&tx.shared.keys, Place { row: &id, ..RENDERED }, mail)
-                    .map_err(DatabaseError::from)?;
-                let held = outbox::table
-                    .find(&id)
-                    .filter(outbox::fence.eq(fence).and(outbox::state.eq("leased")));
-                let changed = diesel::update(held)
-                    .set(outbox::rendered_sealed.eq(sealed))
-                    .execute(tx.connection)?;
-                outcomes.push(if changed == 1 {
-                    Recorded::Recorded
-                } else {
-                    Recorded::LeaseLost
-                });
-            }
-            Ok(outcomes)
-        });
-        Ok(kept.await?)
-    }
-
     /// Records what became of claimed rows, in one transaction; the answers are in the order of the completions.
     pub async fn record(&self, completions: Vec<Completion>) -> Result<Vec<Recorded>, StoreError> {
         if completions.is_empty() {
@@ -177,5 +144,19 @@ impl Store {
             Ok(results.iter().map(outcome).collect())
         });
         Ok(recorded.await?)
+    }
+
+    /// Ends up to `limit` messages that wait and whose use is over, as dropped. After an outage these are many, and claiming
+    /// each only to drop it would take long. What belongs to a case never grows stale, and what is claimed is its holder's.
+    /// How many there were.
+    pub async fn drop_stale(&self, limit: u32) -> Result<u64, StoreError> {
+        let dropped = self.write_job(Scope::system(), move |tx| {
+            Ok(dialect::drop_stale(
+                tx.connection,
+                i64::from(limit),
+                to_ms(tx.now),
+            )?)
+        });
+        Ok(u64::try_from(dropped.await?).unwrap_or(u64::MAX))
     }
 }

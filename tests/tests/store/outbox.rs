@@ -21,6 +21,7 @@ on_both_engines!(
     urgent_lanes_come_first_and_nothing_comes_early,
     a_message_is_looked_at_again_when_it_is_sent,
     every_result_is_kept,
+    what_is_stale_is_dropped_at_once_but_for_cases_and_what_somebody_holds,
 );
 
 const LEASE_MS: u32 = 8_000;
@@ -41,6 +42,25 @@ async fn claim(bed: &Bed, worker: &str, limit: u32) -> Vec<ClaimedRow> {
             .claim(worker, &Lane::ALL, limit, LEASE_MS)
             .await
             .expect("a claim"),
+    )
+}
+
+/// A claim that makes this mail of each row that has none.
+async fn claim_with(bed: &Bed, worker: &str, mail: &'static [u8]) -> Vec<ClaimedRow> {
+    let make = move |row: &ClaimedRow| {
+        let made = row.row.rendered.is_none();
+        ((), made.then(|| Arc::new(mail.to_vec())))
+    };
+    let claimed = bed
+        .store
+        .claim_and_make(worker, &Lane::ALL, 10, LEASE_MS, make)
+        .await;
+    ready(
+        claimed
+            .expect("a claim")
+            .into_iter()
+            .map(|(claimed, _)| claimed)
+            .collect(),
     )
 }
 
@@ -117,16 +137,9 @@ async fn two_workers_never_hold_one_row(engine: Database) {
 async fn a_lease_that_ran_out_passes_to_another_and_the_first_records_nothing(engine: Database) {
     let bed = Bed::made(engine).await;
     queue(&bed, 1).await;
-    let first = claim(&bed, "first", 10).await.remove(0);
+    let first = claim_with(&bed, "first", b"the mail").await.remove(0);
     let id = first.row.notice.id;
     assert_eq!((first.row.attempts, first.lease_ran_out), (1, false));
-    assert_eq!(
-        bed.store
-            .keep_all_rendered(vec![(id, first.fence, b"the mail".to_vec())])
-            .await
-            .unwrap(),
-        [Recorded::Recorded]
-    );
     bed.advance(Duration::seconds(7));
     assert_eq!(claim(&bed, "second", 10).await, []);
     assert_eq!(
@@ -141,20 +154,13 @@ async fn a_lease_that_ran_out_passes_to_another_and_the_first_records_nothing(en
     assert!(second.fence > first.fence);
     assert_eq!((second.row.attempts, second.lease_ran_out), (2, true));
     assert_eq!(
-        second.row.rendered.as_deref(),
+        second.row.rendered.as_deref().map(Vec::as_slice),
         Some(b"the mail".as_slice()),
         "the second mail is the same mail"
     );
     assert_eq!(
         bed.store.renew(vec![(id, first.fence)], LEASE_MS).await.unwrap(),
         []
-    );
-    assert_eq!(
-        bed.store
-            .keep_all_rendered(vec![(id, first.fence, b"other".to_vec())])
-            .await
-            .unwrap(),
-        [Recorded::LeaseLost]
     );
     assert_eq!(
         bed.store.record(vec![sent(id, first.fence)]).await.unwrap(),
@@ -348,4 +354,59 @@ async fn every_result_is_kept(engine: Database) {
     assert_eq!(claim(&bed, "w", 10).await, [], "not before its time");
     bed.advance(Duration::seconds(1));
     assert_eq!(claim(&bed, "w", 10).await.len(), 2);
+}
+
+async fn what_is_stale_is_dropped_at_once_but_for_cases_and_what_somebody_holds(engine: Database) {
+    let bed = Bed::made(engine).await;
+    let notice = |key: String, stale_in_min: Option<i64>| {
+        let mut notice = bed.notice(&key, Lane::Reminder);
+        notice.stale_after = stale_in_min.map(|minutes| bed.now() + Duration::minutes(minutes));
+        notice
+    };
+    let mut escalation = notice("escalation".to_owned(), Some(5));
+    escalation.lane = Lane::Escalation;
+    escalation.about = About::Case {
+        case: bed.fresh(),
+        round: 1,
+    };
+    bed.queue(vec![notice("held".to_owned(), Some(5))]).await;
+    let held = claim(&bed, "w", 10).await.remove(0);
+    bed.queue(vec![
+        escalation,
+        notice("fresh".to_owned(), Some(7)),
+        notice("for ever".to_owned(), None),
+    ])
+    .await;
+    bed.queue(
+        (0..25)
+            .map(|number| notice(format!("old:{number}"), Some(5)))
+            .collect(),
+    )
+    .await;
+    bed.advance(Duration::minutes(5));
+    assert_eq!(
+        bed.store.drop_stale(10).await.unwrap(),
+        0,
+        "its last moment is not over"
+    );
+    bed.advance(Duration::seconds(1));
+    for dropped in [10, 10, 5, 0] {
+        assert_eq!(bed.store.drop_stale(10).await.unwrap(), dropped);
+    }
+    let left = "SELECT notice_key AS value FROM outbox WHERE state <> 'dropped' ORDER BY notice_key";
+    assert_eq!(bed.sql(left), ["escalation", "for ever", "fresh", "held"]);
+    let why = "SELECT DISTINCT state || ' ' || why || ' ' || (finished_at IS NOT NULL) AS value FROM outbox \
+               WHERE state = 'dropped'";
+    let why = bed.sql(why);
+    assert!(
+        matches!(why[0].as_str(), "dropped stale 1" | "dropped stale true"),
+        "{why:?}"
+    );
+    assert_eq!(
+        bed.store
+            .record(vec![sent(held.row.notice.id, held.fence)])
+            .await
+            .unwrap(),
+        [Recorded::Recorded]
+    );
 }

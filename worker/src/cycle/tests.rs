@@ -255,6 +255,27 @@ async fn a_message_waits_for_its_time_and_is_dropped_after_its_use() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn after_an_outage_what_is_stale_ends_many_at_a_time_and_the_rest_goes_out() {
+    let clinic = clinic().await;
+    let stale_after = Some(clinic.clocks.clinical_now() + minutes(30));
+    let reminders = (0..2_000).map(|number| Notice {
+        stale_after,
+        ..clinic.message(number)
+    });
+    clinic.put(reminders.collect()).await;
+    let mut escalation = clinic.message(5_000);
+    escalation.lane = Lane::Escalation;
+    clinic.put(vec![escalation, clinic.message(6_000)]).await;
+
+    clinic.clocks.advance(6 * 3600);
+    let report = clinic.worker.deliver().await;
+    assert_eq!((report.sent, report.dropped), (2, 2_000));
+    assert!(report.claimed < 200, "{report:?}");
+    assert_eq!(clinic.mails().len(), 2);
+    assert_eq!(clinic.worker.store().count_waiting().await.unwrap(), 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_failed_mail_is_tried_again_by_the_table_and_is_the_same_mail() {
     let clinic = clinic().await;
     let notice = clinic.message(1);

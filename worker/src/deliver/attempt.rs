@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use bedside_protocol::notice::{About, DroppedBecause, still_wanted};
 use bedside_protocol::time::{Instant, seconds};
-use bedside_store::{ClaimedRow, CompletionResult};
+use bedside_store::{ClaimedRow, CompletionResult, Made};
 
 use super::retry;
 use crate::cycle::Worker;
@@ -26,12 +26,8 @@ const UNSENT_MAX_S: i64 = 60;
 pub(super) enum Prepared {
     /// Nobody wants it any more.
     Unwanted(DroppedBecause),
-    /// The mail of the first attempt.
-    Kept(Arc<Vec<u8>>),
-    /// A mail made now. It must be kept before its first byte goes out.
-    Made(Arc<Vec<u8>>),
-    /// A mail made now that the store did not take.
-    NotKept,
+    /// The mail of the first attempt, which is kept by now.
+    Mail(Arc<Vec<u8>>),
     /// It cannot be made into a mail, for this reason.
     Unmakeable(&'static str),
 }
@@ -46,27 +42,33 @@ pub(super) enum Attempted {
     Panicked,
 }
 
-/// Looks whether the message is still wanted and makes its mail, unless an earlier attempt did.
-pub(super) fn prepare(worker: &Worker, claimed: &ClaimedRow) -> Prepared {
+/// Looks whether the message is still wanted and makes its mail, unless an earlier attempt did. Runs within the claim, which
+/// keeps the mail that was made; a panic ends this row only.
+pub(super) fn prepare(worker: &Worker, claimed: &ClaimedRow) -> Made<Prepared> {
+    // Nothing is left half-changed by a panic: making a mail only reads.
+    catch_unwind(AssertUnwindSafe(|| make(worker, claimed))).unwrap_or_else(|_| {
+        tracing::error!(notice = %claimed.row.notice.id, "making a mail panicked");
+        (Prepared::Unmakeable("panic"), None)
+    })
+}
+
+fn make(worker: &Worker, claimed: &ClaimedRow) -> Made<Prepared> {
     let (row, notice) = (&claimed.row, &claimed.row.notice);
     if let Err(why) = still_wanted(notice, &claimed.at_sending) {
-        return Prepared::Unwanted(why);
+        return (Prepared::Unwanted(why), None);
     }
     if let Some(rendered) = &row.rendered {
-        return Prepared::Kept(Arc::new(rendered.clone()));
+        return (Prepared::Mail(Arc::clone(rendered)), None);
     }
     let (settings, keys) = (&worker.settings().mail, worker.store().keys());
-    let make = || mail::render(notice, settings, &row.message_id, &|link| keys.link_token(link));
-    // Nothing is left half-changed by a panic: making a mail only reads.
-    match catch_unwind(AssertUnwindSafe(make)) {
-        Ok(Ok(bytes)) => Prepared::Made(Arc::new(bytes)),
-        Ok(Err(error)) => {
-            tracing::error!(notice = %notice.id, error = &error as &dyn Error, "a message cannot become a mail");
-            Prepared::Unmakeable(error.name())
+    match mail::render(notice, settings, &row.message_id, &|link| keys.link_token(link)) {
+        Ok(bytes) => {
+            let bytes = Arc::new(bytes);
+            (Prepared::Mail(Arc::clone(&bytes)), Some(bytes))
         }
-        Err(_) => {
-            tracing::error!(notice = %notice.id, "making a mail panicked");
-            Prepared::Unmakeable("panic")
+        Err(error) => {
+            tracing::error!(notice = %notice.id, error = &error as &dyn Error, "a message cannot become a mail");
+            (Prepared::Unmakeable(error.name()), None)
         }
     }
 }
@@ -75,9 +77,8 @@ pub(super) fn prepare(worker: &Worker, claimed: &ClaimedRow) -> Prepared {
 pub(super) async fn attempt(worker: Worker, claimed: Box<ClaimedRow>, prepared: Prepared) -> Attempted {
     Attempted::Ended(match prepared {
         Prepared::Unwanted(why) => CompletionResult::Dropped(why),
-        Prepared::NotKept => try_again(&worker, 1, "store", None),
         Prepared::Unmakeable(class) => failed_for_good(&worker, &claimed, class, None).await,
-        Prepared::Kept(bytes) | Prepared::Made(bytes) => {
+        Prepared::Mail(bytes) => {
             let (sent, ()) = tokio::join!(
                 send(&worker, &claimed, bytes),
                 next_of_refused_address(&worker, &claimed)
@@ -140,7 +141,8 @@ async fn result_of(
         return failed_for_good(worker, claimed, class, failure.code).await;
     }
     let unsent_for = now - notice.not_before;
-    if attempt >= FAILURES_BEFORE_NEXT_CONTACT || unsent_for >= seconds(UNSENT_MAX_S) {
+    let throttled = failure.is_throttle();
+    if attempt >= FAILURES_BEFORE_NEXT_CONTACT && !throttled || unsent_for >= seconds(UNSENT_MAX_S) {
         // If telling fails, the next failed attempt tells again.
         let _told = next_contact(worker, claimed).await;
     }
@@ -148,6 +150,13 @@ async fn result_of(
         CompletionResult::Ambiguous {
             retry_at_machine: Some(retry_at(worker, attempt)),
             class: class.to_owned(),
+        }
+    } else if throttled {
+        let wait = retry::wait_when_throttled(lane, attempt, random_byte(worker));
+        CompletionResult::Retry {
+            at_machine: worker.store().clocks().machine_now() + wait,
+            class: "throttled".to_owned(),
+            reply_code: failure.code,
         }
     } else {
         try_again(worker, attempt, class, failure.code)
@@ -229,10 +238,23 @@ pub(super) fn given_back(worker: &Worker) -> CompletionResult {
     }
 }
 
+/// The worker stops before anything was sent.
+pub(super) fn not_begun(worker: &Worker) -> CompletionResult {
+    CompletionResult::Retry {
+        at_machine: worker.store().clocks().machine_now(),
+        class: "stopped".to_owned(),
+        reply_code: None,
+    }
+}
+
 fn retry_at(worker: &Worker, attempt: u32) -> Instant {
+    worker.store().clocks().machine_now() + retry::wait_after(attempt, random_byte(worker))
+}
+
+fn random_byte(worker: &Worker) -> u8 {
     let mut random = [0_u8; 1];
     worker.store().keys().random(&mut random);
-    worker.store().clocks().machine_now() + retry::wait_after(attempt, random[0])
+    random[0]
 }
 
 fn class_name(class: FailureClass) -> &'static str {

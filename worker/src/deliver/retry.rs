@@ -3,6 +3,7 @@
 //! Guarantees: the wait grows and stays within 15 minutes and a fifth; an escalation is tried for as long as its case
 //! waits to be taken; everything else ends, so every row of the outbox ends (invariant I6).
 
+use bedside_protocol::duty::Lane;
 use bedside_protocol::notice::{About, Notice};
 use bedside_protocol::time::{Instant, minutes, seconds};
 use chrono::Duration;
@@ -13,6 +14,10 @@ const WAITS_S: [i64; 5] = [5, 30, 2 * 60, 5 * 60, 15 * 60];
 /// From this attempt on the wait has jitter, so that mails which failed together do not come back together for ever.
 /// The first two stay exact: a person may be waiting.
 const JITTER_FROM_ATTEMPT: u32 = 3;
+
+/// After so many attempts at a relay that wants us slower the wait grows by its first length, up to so many attempts.
+const THROTTLED_STEP: u32 = 10;
+const THROTTLED_MAX: u32 = 100;
 
 /// A message that has no time of its own is of use for so long after it was due: about what relays do
 /// (RFC 5321 section 4.5.4.1 asks for 4 to 5 days; a password link is dead by then).
@@ -29,6 +34,19 @@ pub fn wait_after(attempt: u32, random: u8) -> Duration {
         0
     };
     seconds(wait_s) + Duration::milliseconds(jitter_ms)
+}
+
+/// How long to wait when the relay only wants fewer mails at a time. That says nothing about the mail, so an escalation comes
+/// again after a second, and the pace of the transport keeps them apart; who is refused again and again comes more seldom.
+pub(super) fn wait_when_throttled(lane: Lane, attempt: u32, random: u8) -> Duration {
+    let first_ms = match lane {
+        Lane::Escalation => 1_000,
+        Lane::Session => 2_000,
+        Lane::Reminder | Lane::Digest => 5_000,
+    };
+    let times = i64::from(1 + attempt.min(THROTTLED_MAX) / THROTTLED_STEP);
+    let jitter_ms = first_ms / 2 * i64::from(random) / 255;
+    Duration::milliseconds(first_ms * times + jitter_ms)
 }
 
 /// Whether trying goes on. What has a time of its own ends by [`Notice::stale_after`] when it is claimed; what belongs to
@@ -48,7 +66,6 @@ pub fn is_sent_twice_rather_than_never(notice: &Notice) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use bedside_protocol::duty::Lane;
     use bedside_protocol::id::{CaseId, DutyId, NoticeId, PersonId};
     use bedside_protocol::notice::{Message, Recipient, Who};
     use bedside_protocol::time::Zone;
@@ -68,6 +85,16 @@ mod tests {
         assert_eq!(with, [5, 30, 144, 360, 1080, 1080]);
         assert_eq!(wait_after(0, 0), seconds(5));
         assert_eq!(wait_after(u32::MAX, 0), seconds(900));
+    }
+
+    #[test]
+    fn an_escalation_to_a_busy_relay_comes_again_after_about_a_second() {
+        let wait_ms = |lane, attempt, random| wait_when_throttled(lane, attempt, random).num_milliseconds();
+        assert_eq!(wait_ms(Lane::Escalation, 1, 0), 1_000);
+        assert_eq!(wait_ms(Lane::Escalation, 9, 255), 1_500);
+        assert_eq!(wait_ms(Lane::Escalation, 10, 0), 2_000);
+        assert_eq!(wait_ms(Lane::Escalation, u32::MAX, 255), 11_500);
+        assert_eq!(wait_ms(Lane::Digest, u32::MAX, 0), 55_000);
     }
 
     fn notice(about: About, stale_after: Option<Instant>) -> Notice {

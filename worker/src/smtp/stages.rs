@@ -354,6 +354,20 @@ impl SendFailure {
         }
     }
 
+    /// Whether the server wants us to come later or slower, whoever the mail is for: it says so with 421, with 4.3.2 or
+    /// 4.5.3, or with a temporary policy status (4.7.x; large relays say 450, 451 or 454 with it, one says 454 alone).
+    /// Not at log-in: there it speaks of the password's server.
+    pub fn is_throttle(&self) -> bool {
+        let enhanced = self.enhanced.map(|status| (status.subject, status.detail));
+        match (self.code, self.stage) {
+            (_, Stage::Auth | Stage::Tls) => false,
+            (Some(421), _) => true,
+            (Some(454), _) if enhanced.is_none() => true,
+            (Some(450..=454), _) => matches!(enhanced, Some((7, _) | (3, 2) | (5, 3))),
+            _ => false,
+        }
+    }
+
     /// Whether the conversation can go on after it, beginning with RSET: the server refused properly and stays.
     pub(super) fn leaves_session_usable(&self) -> bool {
         self.cause == Cause::Reply && self.code != Some(421) && self.class != FailureClass::Protocol
@@ -438,6 +452,28 @@ mod tests {
         for (stage, code, text, expected) in table {
             assert_eq!(class(stage, code, text), expected, "{code} {text} at {stage}");
         }
+    }
+
+    #[test]
+    fn a_server_that_wants_us_slower_is_told_from_one_that_speaks_of_the_mail() {
+        let throttles = |stage, code, text| {
+            let enhanced = EnhancedStatus::at_start_of(text, code);
+            SendFailure::from_reply(stage, ReplyStatus { code, enhanced }).is_throttle()
+        };
+        assert!(throttles(Stage::Greeting, 421, "too many connections"));
+        assert!(throttles(Stage::MailFrom, 450, "4.7.1 too much mail"));
+        assert!(throttles(
+            Stage::FinalDot,
+            454,
+            "Throttling failure: Maximum sending rate exceeded."
+        ));
+        assert!(throttles(Stage::RcptTo, 451, "4.7.500 server busy"));
+        assert!(throttles(Stage::MailFrom, 452, "4.3.2 not now"));
+        assert!(!throttles(Stage::RcptTo, 450, "4.2.0 greylisted"));
+        assert!(!throttles(Stage::RcptTo, 452, "4.2.2 mailbox full"));
+        assert!(!throttles(Stage::Auth, 454, "4.7.0 later"));
+        assert!(!throttles(Stage::RcptTo, 550, "5.7.1 no"));
+        assert!(!SendFailure::without_reply(Stage::MailFrom, Cause::Closed).is_throttle());
     }
 
     #[test]
