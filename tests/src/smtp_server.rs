@@ -119,6 +119,8 @@ pub struct Script {
     refused: HashMap<String, (u16, String)>,
     /// Time between two mails that are taken.
     pace: Option<Duration>,
+    pipelining: bool,
+    takes_data_for_nobody: bool,
 }
 
 impl Script {
@@ -142,6 +144,18 @@ impl Script {
     /// Takes so many mails a second and no more, over all connections together; the others wait for their turn.
     pub fn per_second(mut self, mails: u32) -> Self {
         self.pace = Some(Duration::from_secs(1) / mails);
+        self
+    }
+
+    /// Offers PIPELINING.
+    pub fn pipelining(mut self) -> Self {
+        self.pipelining = true;
+        self
+    }
+
+    /// Says 354 to DATA even if it refused the recipient; refuses what comes then.
+    pub fn takes_data_for_nobody(mut self) -> Self {
+        self.takes_data_for_nobody = true;
         self
     }
 

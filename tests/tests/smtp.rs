@@ -65,20 +65,21 @@ async fn connected(server: &SmtpServer, tls: ServerTls) -> SmtpSession {
 }
 
 /// The fault at the stage, as it shows in the table: the class, `?` behind it if ambiguous.
-async fn cell(at: At, fault: Fault) -> String {
+async fn cell(at: At, fault: Fault, pipelining: bool) -> String {
     let tls = match (at, &fault) {
         (At::StartTls, _) => ServerTls::StartTls,
         (_, Fault::TlsFailure) => ServerTls::Implicit,
         _ => ServerTls::None,
     };
-    let server = SmtpServer::start(Script::new().tls(tls).fault(at, fault.clone()));
+    let script = Script::new().tls(tls).fault(at, fault.clone());
+    let server = SmtpServer::start(if pipelining { script.pipelining() } else { script });
     let mut session = match SmtpSession::connect(&settings_for(&server, tls)).await {
         Ok(session) => session,
-        Err(failure) => return checked(&server, at, &fault, failure),
+        Err(failure) => return checked(&server, at, &fault, pipelining, failure),
     };
     let result = session.send(FROM, TO, MAIL).await;
     let shown = match result {
-        Err(failure) => checked(&server, at, &fault, failure),
+        Err(failure) => checked(&server, at, &fault, pipelining, failure),
         Ok(accepted) => {
             assert_eq!((accepted.code, accepted.reply.as_str()), (250, "250 2.0.0"));
             assert_eq!(server.received().len(), 1);
@@ -103,7 +104,7 @@ async fn cell(at: At, fault: Fault) -> String {
 }
 
 /// The failure's stage, code and honesty are checked, then it becomes a cell.
-fn checked(server: &SmtpServer, at: At, fault: &Fault, failure: SendFailure) -> String {
+fn checked(server: &SmtpServer, at: At, fault: &Fault, pipelining: bool, failure: SendFailure) -> String {
     let stage = match at {
         At::Greeting if *fault == Fault::TlsFailure => Stage::Tls,
         // The reset may overtake the end of connecting.
@@ -117,7 +118,11 @@ fn checked(server: &SmtpServer, at: At, fault: &Fault, failure: SendFailure) -> 
         At::FinalDot => Stage::FinalDot,
         At::Auth | At::Rset | At::Quit => unreachable!("not in the table"),
     };
-    assert_eq!(failure.stage, stage, "{fault:?} at {at:?}: {failure}");
+    // Of replies to one packet nobody knows which is the one too many, and a connection that breaks may take those before along.
+    let blurred = matches!(fault, Fault::DoubleReply | Fault::Reset | Fault::TlsFailure);
+    if !(pipelining && blurred && matches!(at, At::Mail | At::Rcpt | At::Data)) {
+        assert_eq!(failure.stage, stage, "{fault:?} at {at:?}: {failure}");
+    }
     if let Fault::Reply(code, _) = fault {
         assert_eq!(failure.code, Some(*code), "{fault:?} at {at:?}: {failure}");
     }
@@ -180,8 +185,10 @@ async fn every_fault_at_every_stage_has_its_class_and_only_the_final_dot_is_ambi
             .zip(row)
             .filter(|(_, expected)| *expected != "-")
         {
-            let fault = fault.clone();
-            cells.spawn(async move { (at, expected, cell(at, fault).await) });
+            for pipelining in [false, true] {
+                let fault = fault.clone();
+                cells.spawn(async move { (at, expected, cell(at, fault, pipelining).await) });
+            }
         }
         while let Some(cell) = cells.join_next().await {
             let (at, expected, found) = cell.unwrap();
@@ -191,6 +198,50 @@ async fn every_fault_at_every_stage_has_its_class_and_only_the_final_dot_is_ambi
         }
     }
     assert!(wrong.is_empty(), "{wrong:#?}");
+}
+
+#[tokio::test]
+async fn a_server_that_offers_pipelining_gets_the_envelope_in_one_write_and_each_reply_counts() {
+    let server = SmtpServer::start(Script::new().pipelining());
+    let mut session = connected(&server, ServerTls::None).await;
+    for _ in 0..3 {
+        session.send(FROM, TO, MAIL).await.unwrap();
+    }
+    server.refuse(TO, 550, "5.1.1 no such user");
+    let failure = session.send(FROM, TO, MAIL).await.unwrap_err();
+    assert_eq!(
+        (failure.stage, failure.class),
+        (Stage::RcptTo, FailureClass::PermanentAddress)
+    );
+    assert!(!failure.ambiguous && session.is_usable());
+    session.send(FROM, "backup@clinic.example", MAIL).await.unwrap();
+    assert_eq!(server.mails_per_connection(), [4]);
+    let mail = ["MAIL", "RCPT", "DATA"];
+    let expected: Vec<&str> = ["EHLO"]
+        .into_iter()
+        .chain(mail.repeat(4))
+        .chain(["RSET"])
+        .chain(mail)
+        .collect();
+    assert_eq!(server.commands(), expected);
+}
+
+#[tokio::test]
+async fn a_server_that_refuses_the_recipient_and_wants_the_message_gets_a_lone_dot() {
+    let script = Script::new().pipelining().takes_data_for_nobody();
+    let server = SmtpServer::start(script);
+    server.refuse(TO, 450, "4.2.0 later");
+    let mut session = connected(&server, ServerTls::None).await;
+    let failure = session.send(FROM, TO, MAIL).await.unwrap_err();
+    assert_eq!((failure.stage, failure.code), (Stage::RcptTo, Some(450)));
+    assert!(!failure.ambiguous && session.is_usable());
+    session.send(FROM, "backup@clinic.example", MAIL).await.unwrap();
+    assert_eq!(server.mails_per_connection(), [1]);
+    assert_eq!(server.received()[0].to, ["backup@clinic.example"]);
+    let expected = [
+        "EHLO", "MAIL", "RCPT", "DATA", "(dot)", "RSET", "MAIL", "RCPT", "DATA",
+    ];
+    assert_eq!(server.commands(), expected);
 }
 
 #[tokio::test]

@@ -213,6 +213,19 @@ impl Conversation {
                 }
                 Ok(answered)
             }
+            "DATA" if self.to.is_empty() && lock(&self.state).script.takes_data_for_nobody => {
+                self.write(b"354 go ahead\r\n").await?;
+                let mut line = Vec::new();
+                while line != b".\r\n" {
+                    line.clear();
+                    if self.line.read_until(b'\n', &mut line).await? == 0 {
+                        return Ok(ControlFlow::Break(()));
+                    }
+                    let heard = if line == b".\r\n" { "(dot)" } else { "(text)" };
+                    lock(&self.state).commands.push(heard.to_owned());
+                }
+                self.say("554 5.5.1 no valid recipients").await
+            }
             "DATA" if self.to.is_empty() => self.say("503 5.5.1 RCPT first").await,
             "DATA" => match self.answer(Stage::Data, "354 go ahead").await? {
                 ControlFlow::Continue(true) => self.take_mail().await,
@@ -238,6 +251,9 @@ impl Conversation {
         }
         if self.log_in.is_some() {
             offers.push("AUTH PLAIN");
+        }
+        if lock(&self.state).script.pipelining {
+            offers.push("PIPELINING");
         }
         let last = offers.len() - 1;
         let lines: Vec<String> = offers

@@ -6,12 +6,14 @@ use bedside_tests::clinic::Clinic;
 use bedside_tests::database::Database;
 use bedside_tests::on_both_engines;
 use bedside_tests::play::Play;
+use bedside_tests::smtp_server::{Fault, Script, SmtpServer, Stage};
 use serde_json::json;
 
 on_both_engines!(
     two_workers_send_one_mail,
     one_poisoned_row_among_a_hundred_stops_nothing,
     a_contact_whose_address_is_refused_passes_the_turn_to_the_next_at_once,
+    an_escalation_refused_for_its_rate_comes_again_after_a_second_and_alarms_nobody_else,
 );
 
 async fn two_workers_send_one_mail(engine: Database) {
@@ -62,7 +64,7 @@ async fn one_poisoned_row_among_a_hundred_stops_nothing(engine: Database) {
 }
 
 async fn a_contact_whose_address_is_refused_passes_the_turn_to_the_next_at_once(engine: Database) {
-    let server = bedside_tests::smtp_server::SmtpServer::start(bedside_tests::smtp_server::Script::new());
+    let server = SmtpServer::start(Script::new());
     let mut play = Play::planned(Clinic::open(engine).await).await;
     play.until_dosed().await;
     play.answer_checks(&[(10, "C4", 0)]).await;
@@ -84,4 +86,30 @@ async fn a_contact_whose_address_is_refused_passes_the_turn_to_the_next_at_once(
         unreachable, 1,
         "the manager hears that a contact cannot be reached: {told:?}"
     );
+}
+
+async fn an_escalation_refused_for_its_rate_comes_again_after_a_second_and_alarms_nobody_else(
+    engine: Database,
+) {
+    let server = SmtpServer::start(Script::new().pipelining());
+    let mut play = Play::planned(Clinic::open(engine).await).await;
+    play.until_dosed().await;
+    play.answer_checks(&[(10, "C4", 0)]).await;
+    play.clinic.mail_by_smtp(&server).await;
+    server.set(Stage::Mail, Fault::Reply(450, "4.7.1 too much mail".to_owned()));
+    play.sitter("/help", &json!({})).expect(200);
+    for _ in 0..4 {
+        play.clinic.cycle().await;
+        play.clinic
+            .clocks
+            .advance_machine(chrono::Duration::milliseconds(1_600));
+    }
+    assert!(server.commands().iter().filter(|verb| *verb == "MAIL").count() >= 8);
+    server.behave();
+    play.clinic.cycle().await;
+    let mut told: Vec<String> = server.received().into_iter().flat_map(|mail| mail.to).collect();
+    told.sort();
+    let mut expected = [play.clinic.address("nurse"), play.clinic.address("backup")];
+    expected.sort();
+    assert_eq!(told, expected, "the first rung, once each, and nobody else");
 }

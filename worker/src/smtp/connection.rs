@@ -17,10 +17,10 @@ use tokio::{
 };
 
 use super::{
-    Security, SmtpSettings, envelope_address,
+    Security, SmtpSettings, envelope_address, pipelining,
     stages::{Cause, ReplyStatus, SendFailure, Stage, StageTimeouts},
     tls,
-    wire::{SharedWire, Transport, Wire},
+    wire::{self, SharedWire, Transport, Wire},
 };
 
 /// Bytes of the message handed to lettre at once.
@@ -43,6 +43,8 @@ pub struct SmtpSession {
     connection: AsyncSmtpConnection,
     wire: SharedWire,
     timeouts: StageTimeouts,
+    /// The server takes several commands at once.
+    pipelining: bool,
     usable: bool,
     /// A mail was refused: what the server remembers of it must go before the next.
     must_reset: bool,
@@ -71,6 +73,7 @@ impl SmtpSession {
         let (connection, _) = exchange(&wire, Stage::Ehlo, limits.ehlo, &[250], greeted).await?;
         let mut session = Self {
             connection,
+            pipelining: wire.offers("PIPELINING"),
             wire,
             timeouts: limits.clone(),
             usable: true,
@@ -161,6 +164,11 @@ impl SmtpSession {
     }
 
     async fn converse(&mut self, mail: Mail, rcpt: Rcpt, message: &[u8]) -> Result<ReplyStatus, SendFailure> {
+        if self.pipelining {
+            let reset = std::mem::take(&mut self.must_reset);
+            pipelining::envelope(&self.wire, &self.timeouts, reset, &mail, &rcpt).await?;
+            return self.transfer(message).await;
+        }
         let limits = self.timeouts.clone();
         if self.must_reset {
             self.command(Stage::Rset, limits.mail, &[250], "RSET\r\n").await?;
@@ -286,7 +294,7 @@ async fn start_tls(stream: TcpStream, settings: &SmtpSettings) -> Result<Wire, S
     plain_exchange(&mut wire, Stage::Greeting, limits.greeting, 220, None).await?;
     let hello = format!("EHLO {}\r\n", settings.hello_name);
     let offers = plain_exchange(&mut wire, Stage::Ehlo, limits.ehlo, 250, Some(&hello)).await?;
-    if !offers_start_tls(&offers) {
+    if !wire::offers(&offers, "STARTTLS") {
         return Err(SendFailure::without_reply(Stage::Tls, Cause::NoStartTls));
     }
     plain_exchange(&mut wire, Stage::Tls, limits.tls, 220, Some("STARTTLS\r\n")).await?;
@@ -296,15 +304,6 @@ async fn start_tls(stream: TcpStream, settings: &SmtpSettings) -> Result<Wire, S
     let mut wire = encrypted(stream, settings).await?;
     wire.replay(b"220 \r\n");
     Ok(wire)
-}
-
-/// Whether a reply to EHLO lists STARTTLS; its first line is the server's name.
-fn offers_start_tls(reply: &[u8]) -> bool {
-    reply
-        .split(|&byte| byte == b'\n')
-        .skip(1)
-        .filter_map(|line| line.get(4..))
-        .any(|keyword| keyword.trim_ascii().eq_ignore_ascii_case(b"STARTTLS"))
 }
 
 /// One command of ours and its reply, before lettre has the connection. Gives the reply's text.
@@ -346,7 +345,7 @@ async fn exchange<T>(
 }
 
 /// `work` within the stage's limit.
-async fn within<T>(
+pub(super) async fn within<T>(
     stage: Stage,
     limit: Duration,
     work: impl Future<Output = Result<T, Cause>>,
@@ -395,10 +394,9 @@ mod tests {
 
     #[test]
     fn starttls_is_found_among_the_offers_and_not_in_the_servers_name() {
-        assert!(offers_start_tls(
-            b"250-relay\r\n250-SIZE 1000\r\n250 starttls\r\n"
-        ));
-        assert!(!offers_start_tls(b"250-STARTTLS\r\n250 SIZE 1000\r\n"));
-        assert!(!offers_start_tls(b"250 relay\r\n"));
+        let offers = |reply: &[u8]| wire::offers(reply, "STARTTLS");
+        assert!(offers(b"250-relay\r\n250-SIZE 1000\r\n250 starttls\r\n"));
+        assert!(!offers(b"250-STARTTLS\r\n250 SIZE 1000\r\n"));
+        assert!(!offers(b"250 relay\r\n"));
     }
 }

@@ -10,9 +10,11 @@
 //!   the whole conversation and stays off for this reason.)
 //!
 //! lettre speaks SMTP (`connection`) over a stream of ours (`wire`), because by itself it says neither at which
-//! stage an error happened nor whether the final dot had left.
+//! stage an error happened nor whether the final dot had left. The envelope goes out in one write where the server
+//! offers that (`pipelining`).
 
 mod connection;
+mod pipelining;
 mod reply;
 mod stages;
 mod tls;

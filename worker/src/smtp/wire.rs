@@ -99,6 +99,8 @@ pub(super) struct Wire {
     reply_text: Vec<u8>,
     /// The last complete reply of the exchange that runs.
     reply: Option<ReplyStatus>,
+    /// The first reply that lettre read from the server: to its EHLO.
+    offers: Vec<u8>,
     outgoing: Vec<u8>,
     phase: Phase,
     fault: Option<Cause>,
@@ -113,6 +115,7 @@ impl Wire {
             framer: ReplyFramer::default(),
             reply_text: Vec::new(),
             reply: None,
+            offers: Vec::new(),
             outgoing: Vec::new(),
             phase: Phase::Command,
             fault: None,
@@ -263,6 +266,9 @@ impl Wire {
             let reply = ready!(self.poll_reply(context))?;
             self.reply = Some(reply.status);
             self.reply_text = reply.text;
+            if self.offers.is_empty() {
+                self.offers.clone_from(&self.reply_text);
+            }
         }
         let length = self.reply_text.len().min(buffer.remaining());
         buffer.put_slice(&self.reply_text[..length]);
@@ -289,6 +295,36 @@ impl SharedWire {
         let mut wire = self.lock();
         wire.reply = None;
         wire.phase = Phase::Command;
+    }
+
+    /// Whether the server's reply to EHLO lists this keyword.
+    pub(super) fn offers(&self, keyword: &str) -> bool {
+        offers(&self.lock().offers, keyword)
+    }
+
+    /// Writes commands of our own.
+    pub(super) async fn say(&self, commands: &str) -> Result<(), Cause> {
+        {
+            let mut wire = self.lock();
+            let checked = wire.check_nothing_waits(&mut Context::from_waker(Waker::noop()));
+            checked.map_err(|error| wire.cause_of(&error))?;
+            wire.outgoing.extend_from_slice(commands.as_bytes());
+        }
+        let sent = std::future::poll_fn(|context| self.lock().poll_send(context)).await;
+        sent.map_err(|error| self.lock().cause_of(&error))
+    }
+
+    /// Waits for one complete reply; others may lie behind it.
+    pub(super) async fn hear(&self) -> Result<ReplyStatus, Cause> {
+        let heard = std::future::poll_fn(|context| self.lock().poll_reply(context)).await;
+        heard
+            .map(|reply| reply.status)
+            .map_err(|error| self.lock().cause_of(&error))
+    }
+
+    /// Nothing more is said on this connection.
+    pub(super) fn break_off(&self) {
+        let _fault = self.lock().fail(Cause::Closed);
     }
 
     /// Begins the message: what is written from here is body.
@@ -340,6 +376,15 @@ impl SharedWire {
                 .check_nothing_waits(&mut Context::from_waker(Waker::noop()))
                 .is_ok()
     }
+}
+
+/// Whether a reply to EHLO lists a keyword; its first line is the server's name.
+pub(super) fn offers(reply: &[u8], keyword: &str) -> bool {
+    reply
+        .split(|&byte| byte == b'\n')
+        .skip(1)
+        .filter_map(|line| line.get(4..))
+        .any(|offer| offer.trim_ascii().eq_ignore_ascii_case(keyword.as_bytes()))
 }
 
 impl fmt::Debug for SharedWire {
