@@ -114,7 +114,7 @@ impl Row {
         }
     }
 
-    /// What `renew`, `keep_all_rendered` and `record` all ask: `WHERE id = … AND fence = … AND state = 'leased'`.
+    /// What `renew` and `record` ask, and the model asks when a mail is kept: `WHERE id = … AND fence = … AND state = 'leased'`.
     fn is_held_under(&self, fence: u8) -> bool {
         self.fence == fence && self.state == RowState::Leased
     }
@@ -128,7 +128,8 @@ impl Row {
         held
     }
 
-    /// `Store::keep_all_rendered`: `SET rendered_sealed = …`.
+    /// `Store::claim_and_make` keeps the mail in the transaction of the claim. A step of its own here, so that the model has
+    /// more histories than the store, and none less.
     pub fn keep_rendered(&mut self, fence: u8, mail: Mail, broken: Option<Broken>) -> bool {
         let held = self.is_held_under(fence) || broken == Some(Broken::KeepsWithoutFence);
         if held {

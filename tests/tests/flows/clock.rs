@@ -26,9 +26,9 @@ fn red_parts(clinic: &Clinic) -> Vec<String> {
 
 /// Puts an escalation and a reminder into the outbox; what of them goes out in one cycle.
 async fn sent_of_both(clinic: &mut Clinic) -> Vec<String> {
-    clinic.tamper("DELETE FROM outbox");
+    clinic.execute("DELETE FROM outbox");
     clinic.queue_test_mails(2).await;
-    clinic.tamper("UPDATE outbox SET lane = 2 WHERE notice_key = 'test:1'");
+    clinic.execute("UPDATE outbox SET lane = 2 WHERE notice_key = 'test:1'");
     clinic.mailbox.fresh();
     clinic.clocks.advance_machine(Duration::seconds(1));
     clinic.worker.cycle().await;
@@ -107,12 +107,12 @@ async fn an_audit_trail_that_does_not_verify_is_red_until_it_does(engine: Databa
             "ALTER TABLE audit ENABLE TRIGGER ALL",
         ),
     };
-    clinic.tamper(off);
-    clinic.tamper("UPDATE audit SET action = action || '.changed' WHERE seq = 1");
+    clinic.execute(off);
+    clinic.execute("UPDATE audit SET action = action || '.changed' WHERE seq = 1");
     clinic.worker.keep_house(Job::VerifyAudit).await.expect("a look");
     assert_eq!(red_parts(&clinic), ["audit"]);
-    clinic.tamper("UPDATE audit SET action = REPLACE(action, '.changed', '') WHERE seq = 1");
-    clinic.tamper(on);
+    clinic.execute("UPDATE audit SET action = REPLACE(action, '.changed', '') WHERE seq = 1");
+    clinic.execute(on);
     clinic.worker.keep_house(Job::VerifyAudit).await.expect("a look");
     assert_eq!(red_parts(&clinic), Vec::<String>::new());
 }

@@ -44,9 +44,9 @@ async fn a_program_that_is_older_than_the_schema_stops_at_once_and_names_what_it
     clinic.queue_test_mails(1).await;
     soon("a mail goes", async || clinic.mails_sent().await == 1).await;
 
-    clinic.tamper("INSERT INTO __diesel_schema_migrations (version) VALUES ('9999')");
+    clinic.execute("INSERT INTO __diesel_schema_migrations (version) VALUES ('9999')");
     let at_upgrade = beats(&clinic);
-    clinic.tamper("UPDATE outbox SET state = 'pending', retry_at = 0, finished_at = NULL");
+    clinic.execute("UPDATE outbox SET state = 'pending', retry_at = 0, finished_at = NULL");
     soon("readiness says so", async || {
         let migrations = part(&clinic, "migrations");
         migrations["ok"] == json!(false)
@@ -69,7 +69,7 @@ async fn a_program_that_is_older_than_the_schema_stops_at_once_and_names_what_it
     let states = clinic.texts("SELECT state AS value FROM outbox WHERE lease_owner IS NULL");
     assert_eq!(states, ["pending"], "nothing is claimed");
 
-    clinic.tamper("DELETE FROM __diesel_schema_migrations WHERE version = '9999'");
+    clinic.execute("DELETE FROM __diesel_schema_migrations WHERE version = '9999'");
     soon("the worker watches again", async || beats(&clinic) > at_upgrade).await;
     soon("the API answers again", async || {
         clinic.http.get("/health/ready").status == 200
