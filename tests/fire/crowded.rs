@@ -78,7 +78,7 @@ async fn api_and_worker_write_to_one_file_for_long_and_nothing_is_refused_or_los
                     assert_eq!(answer.status, 200, "{}", answer.body);
                     took.push(now() - asked_at);
                     readings.fetch_add(1, Ordering::Relaxed);
-                    if took.len() % 20 == 0 {
+                    if took.len() % 5 == 0 {
                         let answered = answer_what_is_open(&nurse, session);
                         checks.lock().expect("no client has failed").extend(answered);
                     }
