@@ -190,6 +190,11 @@ pub enum Message {
         /// The clinic's zone.
         zone: Zone,
     },
+    /// To anybody: several messages that waited at once, in one mail. A part is never a bundle.
+    Bundle {
+        /// Each as it would have been alone.
+        parts: Vec<Message>,
+    },
     /// To a member of staff or a patient: set your password by this link.
     AccountLink {
         /// The link.
@@ -223,6 +228,7 @@ impl Message {
             Self::ContactUnreachable { .. } => "contact_unreachable",
             Self::AddressRefused { .. } => "address_refused",
             Self::WatchIncomplete { .. } => "watch_incomplete",
+            Self::Bundle { .. } => "bundle",
             Self::AccountLink { .. } => "account_link",
             Self::Test { .. } => "test",
         }

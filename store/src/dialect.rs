@@ -247,6 +247,32 @@ pub(crate) struct Lease<'a> {
     pub until: i64,
 }
 
+/// Messages of the lower lanes that wait for these recipients and were never tried, locked against other claims where the
+/// engine locks rows; the oldest 200.
+pub(crate) fn lock_waiting(
+    connection: &mut AnyConnection,
+    recipients: &[&str],
+    clinical_now: i64,
+    machine_now: i64,
+) -> QueryResult<Vec<OutboxRow>> {
+    let waiting = outbox::table
+        .filter(diesel::dsl::sql::<Bool>("outbox.lane >= 2"))
+        .filter(outbox::recipient_id.eq_any(recipients))
+        .filter(outbox::state.eq("pending").and(outbox::attempts.eq(0)))
+        .filter(outbox::not_before.le(clinical_now))
+        .filter(outbox::retry_at.le(machine_now))
+        .order(outbox::not_before)
+        .limit(200);
+    match connection {
+        AnyConnection::Sqlite(c) => waiting.select(OutboxRow::as_select()).load(c),
+        AnyConnection::Postgres(c) => waiting
+            .select(OutboxRow::as_select())
+            .for_update()
+            .skip_locked()
+            .load(c),
+    }
+}
+
 /// A row that can be claimed, locked until the transaction ends. Two workers never get one row.
 #[derive(Debug, QueryableByName)]
 pub(crate) struct DueOutboxRow {

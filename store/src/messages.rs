@@ -31,7 +31,7 @@ pub const MESSAGES_MAX: u32 = 200;
 /// How far a message is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum MessageState {
-    /// For its time, for its turn or for its next try.
+    /// For its time, for its turn, for its next try, or for the bundle it belongs to.
     Waiting,
     /// A worker is at it.
     BeingSent,
@@ -57,7 +57,7 @@ impl MessageState {
 
     fn of_column(column: &str) -> Self {
         match column {
-            "pending" => Self::Waiting,
+            "pending" | "bundled" => Self::Waiting,
             "leased" => Self::BeingSent,
             "sent" => Self::Sent,
             "dropped" => Self::Dropped,
@@ -95,8 +95,8 @@ impl MessageFilter {
 
     fn columns(self) -> &'static [&'static str] {
         match self {
-            Self::All => &["pending", "leased", "sent", "dropped", "failed"],
-            Self::Waiting => &["pending", "leased"],
+            Self::All => &["pending", "bundled", "leased", "sent", "dropped", "failed"],
+            Self::Waiting => &["pending", "bundled", "leased"],
             Self::Sent => &["sent"],
             Self::Failed => &["failed"],
             Self::Dropped => &["dropped"],
@@ -150,7 +150,7 @@ pub struct MessageEntry {
     pub last_code: Option<i32>,
     /// Whether a try ended without an answer after the whole mail had gone: it may have arrived.
     pub ambiguous: bool,
-    /// Why it was dropped or given up.
+    /// Why it was dropped or given up; `bundled:` and an id when another message carries or carried it.
     pub why: Option<String>,
     /// When it was over (clinical clock).
     pub finished_at: Option<Instant>,

@@ -48,7 +48,7 @@ pub struct MessageView {
     pub last_code: Option<i32>,
     /// Whether a try ended without an answer after the whole mail had gone: it may have arrived.
     pub ambiguous: bool,
-    /// Why it was dropped or given up, such as `duty_over`.
+    /// Why it was dropped or given up, such as `duty_over`; `bundled:` and an id when another message carries it.
     pub why: Option<String>,
     /// When it was over.
     pub finished_at: Option<DateTime<Utc>>,

@@ -20,3 +20,8 @@ CREATE TABLE refused_addresses (
     PRIMARY KEY (clinic_id, address_index)
 ) STRICT;
 CREATE INDEX refused_addresses_now ON refused_addresses (clinic_id) WHERE cleared_at IS NULL;
+
+-- Bundles: a message that waits in another's mail has the state `bundled` and names the carrier in `why`. The claim of the lower
+-- lanes looks for what else waits for a recipient and for what they got within the hour.
+CREATE INDEX outbox_bundled ON outbox (why) WHERE state = 'bundled';
+CREATE INDEX outbox_by_recipient ON outbox (recipient_id) WHERE lane >= 2;

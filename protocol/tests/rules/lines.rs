@@ -86,6 +86,7 @@ fn what(notice: &Notice) -> String {
         Message::WatchIncomplete { .. } => "watch incomplete".into(),
         Message::ContactUnreachable { .. } => "contact unreachable".into(),
         Message::AddressRefused { .. } => "address refused".into(),
+        Message::Bundle { .. } => "bundle".into(),
         Message::AccountLink { .. } | Message::Test { .. } => "other".into(),
     }
 }

@@ -15,7 +15,7 @@ use diesel::prelude::*;
 use crate::clock::{from_ms, to_ms};
 use crate::dialect::{self, DueOutboxRow, Finish, Lease};
 use crate::error::{DatabaseError, Stop, StoreError};
-use crate::outbox::{DOCUMENT, RENDERED};
+use crate::outbox::{DOCUMENT, RENDERED, bundling};
 use crate::rows;
 use crate::schema::{cases, duties, outbox, patients, sessions, sitters};
 use crate::scope::Scope;
@@ -76,7 +76,7 @@ pub enum Claimed {
 
 /// What the sources of a batch of messages are like, in a fixed number of statements.
 #[derive(Default)]
-struct Sources {
+pub(super) struct Sources {
     open_duties: HashSet<String>,
     /// State and round.
     cases: HashMap<String, (String, i32)>,
@@ -85,7 +85,7 @@ struct Sources {
 }
 
 impl Sources {
-    fn of(tx: &mut Tx<'_>, due: &[DueOutboxRow]) -> Result<Self, Stop> {
+    pub(super) fn of(tx: &mut Tx<'_>, due: &[DueOutboxRow]) -> Result<Self, Stop> {
         let ids =
             |of: fn(&rows::OutboxRow) -> (Option<&str>, Option<&String>), kind: &str| -> HashSet<String> {
                 let of_kind = due
@@ -145,7 +145,7 @@ impl Sources {
         Ok(sources)
     }
 
-    fn at_sending(&self, row: &rows::OutboxRow, now: Instant) -> AtSending {
+    pub(super) fn at_sending(&self, row: &rows::OutboxRow, now: Instant) -> AtSending {
         let about = row.about_id.as_deref().unwrap_or_default();
         let is = |kind: &str| row.about_kind == kind;
         let untaken = |(state, round): &(String, i32)| state == "open" && Some(*round) == row.about_round;
@@ -277,6 +277,7 @@ impl Store {
             if due.is_empty() {
                 return Ok(Vec::new());
             }
+            let due = bundling::bundle(tx, due)?;
             let sources = Sources::of(tx, &due)?;
             let mut leased = Vec::with_capacity(due.len());
             let mut handed_out = Vec::with_capacity(due.len());

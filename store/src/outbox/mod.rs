@@ -4,6 +4,7 @@
 //! went silent and comes back records nothing (invariant I5). The rendered bytes are kept at the first attempt, so a
 //! second send is the same mail. A row that cannot be read is handed out as broken and stops nobody else.
 
+mod bundling;
 mod claim;
 mod record;
 

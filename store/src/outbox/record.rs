@@ -9,6 +9,7 @@ use bedside_protocol::time::Instant;
 use crate::clock::to_ms;
 use crate::dialect::{self, Finish};
 use crate::error::StoreError;
+use crate::outbox::bundling;
 use crate::refused;
 use crate::scope::Scope;
 use crate::store::Store;
@@ -133,6 +134,7 @@ impl Store {
                 .map(|completion| finish_of(completion, now, machine_now))
                 .collect();
             let recorded: HashSet<String> = dialect::finish(tx.connection, &results)?.into_iter().collect();
+            bundling::note_results(tx, &results, &recorded)?;
             refused::note_results(tx, &results, &recorded)?;
             let outcome = |finish: &Finish| {
                 if recorded.contains(&finish.id) {

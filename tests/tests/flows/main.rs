@@ -1,6 +1,7 @@
 //! Whole flows, over HTTP and with the real worker, on both engines: what people do and what they see.
 
 mod bad_input;
+mod bundles;
 mod cases;
 mod clock;
 mod dose;

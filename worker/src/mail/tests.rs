@@ -98,6 +98,13 @@ fn every_message() -> Vec<(&'static str, Notice)> {
         overdue,
         link,
     };
+    let refused = |recipient| Says::AddressRefused {
+        recipient,
+        notice: NoticeId::from(Uuid::from_u128(7)),
+        at,
+        zone,
+    };
+    let bundle = |parts| Says::Bundle { parts };
     let (c1, c2, c3, c4) = (code.clone(), code.clone(), code.clone(), code);
     vec![
         ("patient_task", notice(patient(), task(false))),
@@ -174,21 +181,29 @@ fn every_message() -> Vec<(&'static str, Notice)> {
             "contact_unreachable",
             notice(staff(), Says::ContactUnreachable { code: c4, at, zone }),
         ),
+        ("address_refused", notice(staff(), refused(patient()))),
         (
-            "address_refused",
+            "bundle_to_patient",
             notice(
-                staff(),
-                Says::AddressRefused {
-                    recipient: patient(),
-                    notice: NoticeId::from(Uuid::from_u128(7)),
-                    at,
-                    zone,
-                },
+                patient(),
+                bundle(vec![
+                    task(false),
+                    task(true),
+                    Says::SitterChanged { planned_at, zone },
+                ]),
             ),
         ),
         (
             "watch_incomplete",
             notice(staff(), Says::WatchIncomplete { at, zone }),
+        ),
+        (
+            "bundle_to_sitter",
+            notice(sitter(), bundle(vec![sitter_task(false), sitter_task(true)])),
+        ),
+        (
+            "bundle_to_staff",
+            notice(staff(), bundle(vec![refused(patient()), refused(sitter())])),
         ),
         (
             "account_link",

@@ -20,6 +20,8 @@ pub(super) struct Words {
     pub(super) facts: Vec<Fact>,
     pub(super) link: Option<Link>,
     pub(super) after_link: Vec<String>,
+    /// The messages of a bundle, each with its subject as a heading.
+    pub(super) parts: Vec<Self>,
     pub(super) footer: String,
 }
 
@@ -159,6 +161,12 @@ fn of_message(message: &Message, url: &dyn Fn(&str, LinkId) -> String) -> Words 
                 moment(*zone, *at)
             ))
             .saying("Please have whoever runs it look at its health page and its log, and look through your open cases."),
+        Message::Bundle { parts } => {
+            let mut words = Words::about(format!("{} messages for you", parts.len()))
+                .saying(format!("This mail holds {} messages.", parts.len()));
+            words.parts = parts.iter().map(|part| of_message(part, url)).collect();
+            words
+        }
         Message::AccountLink {
             link,
             expires_at,
@@ -237,6 +245,7 @@ impl Words {
             facts: Vec::new(),
             link: None,
             after_link: Vec::new(),
+            parts: Vec::new(),
             footer: String::new(),
         }
     }
