@@ -83,7 +83,7 @@ pub fn describe(found: &Inspection) {
         KeyFound::Right => tell!("ok     key       MASTER_KEY opens it"),
         KeyFound::Wrong => tell!("WRONG  key       MASTER_KEY is not the one it was sealed with"),
         KeyFound::Unused => {
-            tell!("WRONG  key       nothing in it was ever sealed: no program has opened it")
+            tell!("WRONG  key       nothing in it was ever sealed: no program has opened it");
         }
     }
     let audit = &found.audit;

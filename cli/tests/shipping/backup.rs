@@ -107,8 +107,10 @@ async fn an_old_backup_goes_on_by_telling_again_and_by_calling(engine: Database)
 
     let back = put_back(&play.clinic, &file, folder.path());
     assert!(back.said.contains("may come a second time"), "{}", back.said);
-    let mut settings = StoreSettings::new(back.url.clone());
-    settings.mail_domain = "bedside.test".to_owned();
+    let settings = StoreSettings {
+        mail_domain: "bedside.test".to_owned(),
+        ..StoreSettings::new(back.url.clone())
+    };
     let keys = Keys::from_master(play.clinic.master_key());
     let store = Store::open(settings, play.clinic.clocks.clone(), keys)
         .await

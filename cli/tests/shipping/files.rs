@@ -13,7 +13,7 @@ fn root() -> PathBuf {
 }
 
 fn read(name: &str) -> String {
-    std::fs::read_to_string(root().join(name)).unwrap_or_else(|error| panic!("{name}: {error}"))
+    std::fs::read_to_string(root().join(name)).expect(name)
 }
 
 /// Every file that tells an operator or a machine how to run the program.
@@ -160,7 +160,7 @@ fn the_image_is_built_as_the_program_is() {
         .find(|line| line.contains("`BEDSIDE_LISTEN`"))
         .expect("a row");
     let port = row
-        .split(":")
+        .split(':')
         .nth(1)
         .and_then(|rest| rest.split('`').next())
         .expect("a port");
