@@ -3,17 +3,19 @@
 use std::collections::BTreeSet;
 
 use bedside_protocol::case::{CaseState, Cause, Level};
-use bedside_protocol::duty::{DutyState, Excuse};
+use bedside_protocol::duty::{DutyKind, DutyState, Excuse};
 use bedside_protocol::helping;
 use bedside_protocol::id::LinkId;
-use bedside_protocol::notice::{Message, Notice, Who};
+use bedside_protocol::ladder::{Audience, Ladder, Rung};
+use bedside_protocol::notice::{About, Message, Notice, Who};
 use bedside_protocol::people::Caller;
 use bedside_protocol::people::OnCallPlace::{Backup, Nurse};
 use bedside_protocol::record::LinkTarget;
-use bedside_protocol::tick;
+use bedside_protocol::time::minutes;
+use bedside_protocol::{preparation, tick};
 
 use crate::play::Play;
-use crate::support::{nurse, on};
+use crate::support::{is_missed, nurse, on, patient};
 
 /// Missed at T+30, so a P1 case is open since T+34.
 fn missed_at_30() -> Play {
@@ -171,7 +173,7 @@ fn two_signals_in_one_step_leave_the_links_of_the_mails_that_go_out_and_no_other
     let mut play = Play::dosed();
     play.all_well_until(62);
     // Two checks are missed at once, the second raises the case that the first opened in the same decision.
-    play.now = play.record.session.t0() + bedside_protocol::time::minutes(110);
+    play.now = play.record.session.t0() + minutes(110);
     let decision = play.with(Caller::System, tick::session);
     let case = decision.after.watch.cases.last().unwrap();
     assert!(case.round > 1, "raised within the decision");
@@ -184,4 +186,58 @@ fn two_signals_in_one_step_leave_the_links_of_the_mails_that_go_out_and_no_other
         .collect();
     assert!(!sent.is_empty());
     assert_eq!(sent, kept);
+}
+
+#[test]
+fn a_reminder_that_repeats_is_told_at_each_of_its_times_and_after_an_outage_once() {
+    let mut play = Play::planned();
+    let duty = play
+        .record
+        .watch
+        .duties
+        .iter_mut()
+        .find(|duty| duty.kind.name() == "confirm_plan")
+        .unwrap();
+    duty.ladder = Ladder(vec![Rung {
+        after_due_s: -3 * 3600,
+        tell: vec![Audience::Patient],
+        repeat_every_s: Some(1800),
+    }]);
+    (duty.rung, duty.repeat_no) = (0, 0);
+    duty.wake_at = duty.next_wake();
+    let (id, due_at) = (duty.id, duty.due_at);
+    let told = |play: &Play, mark: usize| -> Vec<i64> {
+        play.sent[mark..]
+            .iter()
+            .filter(|notice| notice.about == About::Duty { duty: id })
+            .map(|notice| (notice.not_before - due_at).num_minutes())
+            .collect()
+    };
+    let mark = play.mark();
+    play.go_to(due_at - minutes(80));
+    assert_eq!(told(&play, mark), [-180, -150, -120, -90]);
+    // Looked at late: the one whose time is now is told, those that were passed over are not.
+    let mark = play.mark();
+    play.now = due_at - minutes(25);
+    play.tick();
+    assert_eq!(told(&play, mark), [-25]);
+}
+
+#[test]
+fn a_day_that_ends_while_the_screen_is_unlocked_leaves_the_dose_to_the_duty_of_logging_it() {
+    let mut play = Play::ready();
+    play.go_to(play.planned_at());
+    play.asked(patient(), preparation::unlock).unwrap();
+    let ends_at = play.now + minutes(1);
+    let mut duties = play.record.watch.duties.iter_mut();
+    let start = duties.find(|duty| duty.kind == DutyKind::Start).unwrap();
+    start.missed_after = Some(ends_at);
+    start.wake_at = start.next_wake();
+    play.go_to(ends_at);
+    assert!(is_missed(play.duty("start")) && play.duty("log_dose").is_open());
+    assert_eq!(
+        play.record.watch.cases,
+        [],
+        "nobody is asked why there was no dose"
+    );
 }
