@@ -102,7 +102,7 @@ impl Storm {
         };
         let site = Site::open(url, mail, 2).await;
         let pressing = Pressing::start(site.patients(PATIENTS).await);
-        eventually(Duration::from_secs(60), "mails go out", || {
+        eventually(Duration::from_mins(1), "mails go out", || {
             relay.received().len() >= 40
         });
         Self {
@@ -131,7 +131,7 @@ impl Storm {
             press_again < BACK_WITHIN,
             "{name}: presses again after {press_again:?}"
         );
-        let ready_again = self.site.wait_until_ready(Duration::from_secs(60));
+        let ready_again = self.site.wait_until_ready(Duration::from_mins(1));
         let mut waiting = 1;
         for _ in 0..300 {
             waiting = self.site.store.count_waiting().await.unwrap_or(1);

@@ -96,7 +96,7 @@ impl Server {
             &log,
         );
         self.postmaster = Some(postmaster);
-        eventually(Duration::from_secs(60), "PostgreSQL answers", || {
+        eventually(Duration::from_mins(1), "PostgreSQL answers", || {
             self.psql("SELECT 1")
                 .output()
                 .is_ok_and(|said| said.status.success())

@@ -101,7 +101,7 @@ impl Site {
         let mut migrate = program(&folder, url, &mail, address);
         succeed(migrate.arg("migrate"));
         let mut settings = StoreSettings::new(url);
-        settings.mail_domain = "bedside.example".to_owned();
+        "bedside.example".clone_into(&mut settings.mail_domain);
         let store = Store::open(settings, Arc::new(SystemClocks), Keys::from_master(MASTER_KEY))
             .await
             .expect("a store");
@@ -111,7 +111,7 @@ impl Site {
             &folder.path().join("api.log"),
         );
         let http = Client::new(&format!("http://{address}"));
-        eventually(Duration::from_secs(60), "the API listens", || {
+        eventually(Duration::from_mins(1), "the API listens", || {
             std::net::TcpStream::connect(address).is_ok()
         });
         let new = NewClinic {
@@ -136,7 +136,7 @@ impl Site {
         for _ in 0..workers {
             site.start_worker();
         }
-        site.wait_until_ready(Duration::from_secs(60));
+        site.wait_until_ready(Duration::from_mins(1));
         site
     }
 

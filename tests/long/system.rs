@@ -49,7 +49,7 @@ impl Process {
     /// Waits for its end.
     pub fn wait(&mut self) {
         let name = self.name.clone();
-        eventually(Duration::from_secs(60), &format!("{name} ends"), || !self.lives());
+        eventually(Duration::from_mins(1), &format!("{name} ends"), || !self.lives());
     }
 }
 
