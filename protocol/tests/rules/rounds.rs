@@ -2,7 +2,8 @@
 
 use std::collections::BTreeSet;
 
-use bedside_protocol::case::{CaseState, Cause, Level};
+use bedside_protocol::case::{CaseState, Cause, Level, Outcome};
+use bedside_protocol::desk::NOTE_MAX_CHARS;
 use bedside_protocol::duty::{DutyKind, DutyState, Excuse};
 use bedside_protocol::helping;
 use bedside_protocol::id::LinkId;
@@ -15,7 +16,7 @@ use bedside_protocol::time::minutes;
 use bedside_protocol::{preparation, tick};
 
 use crate::play::Play;
-use crate::support::{is_missed, nurse, on, patient};
+use crate::support::{code, is_missed, nurse, on, patient};
 
 /// Missed at T+30, so a P1 case is open since T+34.
 fn missed_at_30() -> Play {
@@ -240,4 +241,70 @@ fn a_day_that_ends_while_the_screen_is_unlocked_leaves_the_dose_to_the_duty_of_l
         [],
         "nobody is asked why there was no dose"
     );
+}
+
+#[test]
+fn a_check_that_fell_due_in_an_outage_calls_again_when_the_case_about_it_is_closed_by_then() {
+    let mut play = Play::dosed();
+    play.all_well_until(40);
+    // Due at T+45 and missed at T+49: the watch is back in between.
+    play.outage_until(play.record.session.t0() + minutes(46));
+    play.tick();
+    play.take_and_resolve();
+    let cases = play.record.watch.cases.len();
+    play.after(50);
+    assert!(matches!(play.check("C7", 0).state, DutyState::Unknown { .. }));
+    assert_eq!(play.record.watch.cases.len(), cases + 1);
+    assert!(matches!(play.case().signals[0].what, Cause::WatchDown { .. }));
+}
+
+#[test]
+fn the_release_questions_are_asked_anew_from_the_clinicians_second_call_on() {
+    let mut play = Play::dosed();
+    let asked = |play: &Play| {
+        let checks = play.record.watch.duties.iter();
+        checks
+            .filter(|duty| matches!(&duty.kind, DutyKind::CheckIn { rule, .. } if rule == "C10b"))
+            .count()
+    };
+    play.after(239);
+    let before = asked(&play);
+    play.after(240);
+    assert_eq!(asked(&play), before, "the timetable's own last one is at T+240");
+    play.after(255);
+    assert_eq!(asked(&play), before + 1);
+}
+
+#[test]
+fn a_closed_case_is_closed_for_everybody_and_a_note_may_be_as_long_as_it_may() {
+    let mut play = missed_at_30();
+    play.take(Nurse).unwrap();
+    let (id, by) = (play.case_id(), on(Nurse));
+    let longest = "x".repeat(NOTE_MAX_CHARS);
+    play.desk(nurse(), |desk| {
+        desk.resolve(id, by, Outcome::ReachedWell, &longest)
+    })
+    .unwrap();
+    let refusal = play.desk(nurse(), |desk| desk.contacted(id, by)).unwrap_err();
+    assert_eq!(code(&refusal), "case-closed");
+}
+
+#[test]
+fn a_case_mail_says_by_when_and_its_link_is_good_for_a_week() {
+    let mut play = Play::dosed();
+    play.all_well_until(27);
+    play.after(33);
+    play.now += minutes(1);
+    let decision = play.with(Caller::System, tick::session);
+    let needed_by: Vec<_> = decision
+        .notices
+        .iter()
+        .filter_map(|notice| match notice.message {
+            Message::CaseNeedsYou { needed_by, .. } => Some(needed_by),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(needed_by, [play.now + minutes(5); 2]);
+    let until: Vec<_> = decision.links.iter().map(|link| link.expires_at).collect();
+    assert_eq!(until, [play.now + minutes(10_080); 2]);
 }
