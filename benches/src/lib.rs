@@ -1,6 +1,25 @@
-//! What the benchmark programs share: figures from samples.
+//! What the benchmark programs share: a world to measure, a server for it, and figures from samples.
+
+pub mod clocks;
+pub mod http_load;
+pub mod server;
+pub mod worker;
+pub mod world;
 
 use std::time::Duration;
+
+/// A runtime like the program's own.
+pub fn runtime() -> tokio::runtime::Runtime {
+    tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .expect("a runtime")
+}
+
+/// A time for people: `1.23 ms`.
+pub fn milliseconds(time: Duration) -> String {
+    format!("{:.2} ms", time.as_secs_f64() * 1000.0)
+}
 
 /// The value below which `share` (0 to 1) of the samples lie; zero when there are none.
 pub fn quantile(samples: &mut [Duration], share: f64) -> Duration {

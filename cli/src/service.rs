@@ -105,7 +105,7 @@ impl Working {
 fn worker(settings: &Settings, store: Store) -> Result<Worker> {
     let mut worker_settings = WorkerSettings::new(wiring::mail_settings(settings)?);
     worker_settings.cycle_ms = settings.cycle_ms;
-    worker_settings.ping_url = settings.ping_url.clone();
+    worker_settings.ping_url.clone_from(&settings.ping_url);
     worker_settings.standby_after_s = settings.standby_after_s;
     Ok(Worker::new(
         store,

@@ -1,6 +1,12 @@
 //! The program as a team runs it when its workers have died: `bedside api` alone prompts, escalates and says so, until a
 //! worker is back.
 
+#![expect(
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a failed expectation is how a test ends, in its helpers too"
+)]
+
 use std::fs::File;
 use std::net::TcpListener;
 use std::path::Path;

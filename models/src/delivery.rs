@@ -217,6 +217,8 @@ impl Delivery {
             now: now(entry.old),
             duty_open: entry.wanted,
             case_untaken: entry.wanted,
+            // The model's rows are about one thing each.
+            told_since: false,
             invitation_open: entry.wanted,
             comms_active: true,
         };

@@ -290,6 +290,9 @@ pub struct AtSending {
     pub duty_open: bool,
     /// For [`About::Case`]: whether nobody has taken this round.
     pub case_untaken: bool,
+    /// For [`About::Case`]: whether this person was told of the round after this notice was due, or is told now by a newer
+    /// one. What piled up while a mail server was down comes as one mail.
+    pub told_since: bool,
     /// For [`About::Invitation`]: whether the sitter still has to answer.
     pub invitation_open: bool,
     /// Whether messages to the patient make sense now.
@@ -304,6 +307,8 @@ pub enum DroppedBecause {
     DutyOver,
     /// The case was taken or closed meanwhile.
     CaseTaken,
+    /// The same person was told of the same round by a later message.
+    Superseded,
     /// The sitter answered or is no longer asked.
     InvitationOver,
     /// The course is paused, or the patient is in hospital, has left or has died.
@@ -318,6 +323,7 @@ impl DroppedBecause {
         match self {
             Self::DutyOver => "duty_over",
             Self::CaseTaken => "case_taken",
+            Self::Superseded => "superseded",
             Self::InvitationOver => "invitation_over",
             Self::Muted => "muted",
             Self::Stale => "stale",
@@ -330,6 +336,7 @@ pub fn still_wanted(notice: &Notice, known: &AtSending) -> Result<(), DroppedBec
     match notice.about {
         About::Duty { .. } if !known.duty_open => return Err(DroppedBecause::DutyOver),
         About::Case { .. } if !known.case_untaken => return Err(DroppedBecause::CaseTaken),
+        About::Case { .. } if known.told_since => return Err(DroppedBecause::Superseded),
         About::Invitation { .. } if !known.invitation_open => return Err(DroppedBecause::InvitationOver),
         _ => {}
     }

@@ -277,6 +277,11 @@ impl Clinic {
         self.clinic
     }
 
+    /// The clinic's id.
+    pub fn id_of_clinic(&self) -> ClinicId {
+        self.clinic
+    }
+
     /// A member of staff's address.
     pub fn address(&self, role: &str) -> String {
         format!("{role}@clinic.example")

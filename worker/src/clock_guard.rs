@@ -158,7 +158,7 @@ impl Worker {
         }
         match state {
             ClockState::Agrees => {
-                tracing::warn!(was = before.name(), "the machine's clock can be trusted again")
+                tracing::warn!(was = before.name(), "the machine's clock can be trusted again");
             }
             ClockState::Behind { by_ms } | ClockState::JumpedAhead { by_ms } => {
                 tracing::error!(by_ms, "the machine's clock is {}; reminders wait", state.name());

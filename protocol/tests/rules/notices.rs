@@ -1,7 +1,9 @@
 //! Whether a message is still wanted when it is sent, and that no message says more than it may.
 
 use bedside_protocol::duty::Lane;
-use bedside_protocol::notice::DroppedBecause::{CaseTaken, DutyOver, InvitationOver, Muted, Stale};
+use bedside_protocol::notice::DroppedBecause::{
+    CaseTaken, DutyOver, InvitationOver, Muted, Stale, Superseded,
+};
 use bedside_protocol::notice::{About, AtSending, Message, Notice, Recipient, Who, still_wanted};
 use bedside_protocol::time::{Instant, Zone, minutes};
 use uuid::Uuid;
@@ -16,6 +18,7 @@ fn known() -> AtSending {
         now: at(NOW),
         duty_open: true,
         case_untaken: true,
+        told_since: false,
         invitation_open: true,
         comms_active: true,
     }
@@ -64,6 +67,10 @@ fn a_notice_is_dropped_for_the_reason_that_is_true_when_it_is_sent() {
         case_untaken: false,
         ..known()
     };
+    let told = AtSending {
+        told_since: true,
+        ..known()
+    };
     let answered = AtSending {
         invitation_open: false,
         ..known()
@@ -75,6 +82,8 @@ fn a_notice_is_dropped_for_the_reason_that_is_true_when_it_is_sent() {
     for (about, lane, who, stale_after, known, expected) in [
         (&duty, Lane::Session, sitter, later, known(), Ok(())),
         (&duty, Lane::Session, sitter, later, over, Err(DutyOver)),
+        (&duty, Lane::Session, sitter, later, told, Ok(())),
+        (&case, Lane::Escalation, staff, None, told, Err(Superseded)),
         (&duty, Lane::Session, sitter, earlier, known(), Err(Stale)),
         (&duty, Lane::Session, sitter, Some(at(NOW)), known(), Ok(())),
         // A running session is never muted; reminders between sessions are, the sitter's too.

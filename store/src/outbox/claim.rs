@@ -80,6 +80,7 @@ pub(super) struct Sources {
     open_duties: HashSet<String>,
     /// State and round.
     cases: HashMap<String, (String, i32)>,
+    told: Told,
     invited_sitters: HashSet<String>,
     muted_subjects: HashSet<String>,
 }
@@ -113,7 +114,9 @@ impl Sources {
                 .load(connection)?;
             let by_id = cases.into_iter().map(|(id, state, round)| (id, (state, round)));
             sources.cases.extend(by_id);
+            sources.told = Told::of(tx, due)?;
         }
+        let connection = &mut *tx.connection;
         let wanted = about("invitation");
         if !wanted.is_empty() {
             let invited = sitters::id.eq_any(wanted).and(sitters::state.eq("invited"));
@@ -153,12 +156,73 @@ impl Sources {
             now,
             duty_open: is("duty") && self.open_duties.contains(about),
             case_untaken: is("case") && self.cases.get(about).is_some_and(untaken),
+            told_since: is("case") && self.told.since(row),
             invitation_open: is("invitation") && self.invited_sitters.contains(about),
             comms_active: row
                 .subject_id
                 .as_ref()
                 .is_none_or(|subject| !self.muted_subjects.contains(subject)),
         }
+    }
+}
+
+/// Case, round and recipient of a message about a case.
+type Addressee = (Option<String>, Option<i32>, String);
+
+fn addressee(row: &rows::OutboxRow) -> Addressee {
+    (row.about_id.clone(), row.about_round, row.recipient_id.clone())
+}
+
+/// Who was told of the round of a case when, and which message tells them now.
+#[derive(Default)]
+struct Told {
+    /// The last acceptance, milliseconds.
+    accepted: HashMap<Addressee, i64>,
+    /// The newest message of this claim, of several to one addressee.
+    newest: HashMap<Addressee, (i64, String)>,
+}
+
+impl Told {
+    fn of(tx: &mut Tx<'_>, due: &[DueOutboxRow]) -> Result<Self, Stop> {
+        let mut told = Self::default();
+        let about_cases = || {
+            due.iter()
+                .map(|it| &it.message)
+                .filter(|row| row.about_kind == "case")
+        };
+        let subjects: HashSet<&String> = about_cases().filter_map(|row| row.subject_id.as_ref()).collect();
+        let addressee_of = (outbox::about_id, outbox::about_round, outbox::recipient_id);
+        let sent: Vec<(Addressee, Option<i64>)> = outbox::table
+            .filter(outbox::subject_id.eq_any(subjects))
+            .filter(outbox::about_kind.eq("case").and(outbox::state.eq("sent")))
+            .select((addressee_of, outbox::finished_at))
+            .load(tx.connection)?;
+        for (addressee, at) in sent {
+            let accepted = told.accepted.entry(addressee).or_insert(i64::MIN);
+            *accepted = (*accepted).max(at.unwrap_or(i64::MIN));
+        }
+        for row in about_cases() {
+            let this = (row.not_before, row.id.clone());
+            let newer = told
+                .newest
+                .get(&addressee(row))
+                .is_none_or(|newest| *newest < this);
+            // One that cannot be read tells nobody.
+            if newer && super::open_notice(tx.shared, &row.id, &row.doc_sealed).is_some() {
+                told.newest.insert(addressee(row), this);
+            }
+        }
+        Ok(told)
+    }
+
+    fn since(&self, row: &rows::OutboxRow) -> bool {
+        let addressee = addressee(row);
+        let accepted = self
+            .accepted
+            .get(&addressee)
+            .is_some_and(|at| *at > row.not_before);
+        let this = (row.not_before, row.id.clone());
+        accepted || self.newest.get(&addressee).is_some_and(|newest| *newest > this)
     }
 }
 

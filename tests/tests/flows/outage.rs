@@ -81,7 +81,7 @@ async fn without_a_living_watch_no_dose_is_unlocked(engine: Database) {
 
 /// The mail server refuses from T+10 to T+130. Bounds: while it is down, each next step of the ladder is written at its time and
 /// readiness is red; within 20 minutes of its return, the longest pause between two tries, everybody on the ladder has
-/// been told; no mail came twice; no reminder came after its use.
+/// been told, by one mail for all that piled up; no mail came twice; no reminder came after its use.
 async fn while_the_mail_server_is_down_for_two_hours_the_next_are_told_and_nothing_is_lost_or_doubled(
     engine: Database,
 ) {
@@ -104,18 +104,13 @@ async fn while_the_mail_server_is_down_for_two_hours_the_next_are_told_and_nothi
     }
 
     server.behave();
-    play.clinic.live_through(1).await;
-    println!(
-        "{engine:?}: {} mails in the first minute",
-        server.received().len()
-    );
     play.clinic.live_through(20).await;
     let mails = server.received();
     for role in LADDER {
         let address = play.clinic.address(role);
         let told = mails.iter().filter(|mail| mail.to == [address.clone()]).count();
-        println!("{engine:?}: {told} mails to {role}");
-        assert!(told > 0, "{role} was not told");
+        // The one for what piled up, and the repeats of the 20 minutes since, which come every five.
+        assert!((1..=6).contains(&told), "{told} mails to {role}");
     }
     each_came_once(&mails);
     no_reminder_came_after_its_use(&play.clinic);

@@ -82,7 +82,13 @@ mod tests {
         let mut taken = Vec::new();
         for _ in 0..seconds {
             let sent = pace.per_second.round();
-            for _ in 0..sent.min(limit) as u32 {
+            #[expect(
+                clippy::cast_possible_truncation,
+                clippy::cast_sign_loss,
+                reason = "a whole number of mails below 500"
+            )]
+            let accepted = sent.min(limit) as u32;
+            for _ in 0..accepted {
                 pace.accepted();
             }
             if sent > limit {

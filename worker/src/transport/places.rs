@@ -261,7 +261,7 @@ mod tests {
         assert_eq!(in_use(&gate)[0], 1);
         tokio::time::sleep(Duration::from_millis(500)).await;
         assert!((9..=12).contains(&in_use(&gate)[0]), "{:?}", in_use(&gate));
-        tokio::time::sleep(Duration::from_secs(60)).await;
+        tokio::time::sleep(Duration::from_mins(1)).await;
         assert!(gate.lock().pace.is_none());
     }
 }

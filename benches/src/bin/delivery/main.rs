@@ -7,13 +7,12 @@
 mod clinic;
 mod ours;
 mod peers;
-mod server;
 mod sink;
 
 use std::time::Duration;
 
+use bedside_benches::server::Server;
 use peers::Peers;
-use server::Server;
 use sink::Sink;
 
 /// The sink answers a final dot at once, or after so long.

@@ -2,11 +2,35 @@
 
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command, ExitCode, Stdio};
 use std::time::{Duration, Instant};
 
 use bedside_store::raw::Raw;
 use tempfile::TempDir;
+
+/// Where the tests' own harness looks for a server.
+const URL: &str = "BEDSIDE_TEST_POSTGRES_URL";
+
+/// Runs `benchmark` in a process of its own with a PostgreSQL at hand: this program, started again with the server's
+/// address in its environment, which is where the tests' harness looks for it.
+pub fn with_postgres(benchmark: impl FnOnce()) -> ExitCode {
+    if std::env::var_os(URL).is_some() {
+        benchmark();
+        return ExitCode::SUCCESS;
+    }
+    let server = Server::start();
+    let program = std::env::current_exe().expect("this program");
+    let status = Command::new(program)
+        .args(std::env::args_os().skip(1))
+        .env(URL, server.url("postgres"))
+        .status()
+        .expect("the benchmark");
+    if status.success() {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    }
+}
 
 /// The server; it ends with this value.
 pub struct Server {
