@@ -150,7 +150,9 @@ pub async fn serve_until_stopped(
 ) -> Result<()> {
     let asked_to_stop = asked_to_stop()?;
     let app = wiring::app(settings, store.clone(), shows_all)?;
-    let worker = working.as_ref().map(|working| &working.worker);
+    // A standby is no worker: what counts workers must not see it.
+    let worker = working.as_ref().filter(|working| !working.is_standby);
+    let worker = worker.map(|working| &working.worker);
     let metrics = wiring::serve_metrics(listeners.metrics, &store, Some(&app), worker)?;
     let mut serving: Serving = bedside_api::serve(app, listeners.api).await?;
     tracing::info!(address = %serving.address(), "the API listens");

@@ -22,11 +22,11 @@ use diesel::prelude::*;
 use crate::audit::AuditReport;
 use crate::clock::{Clocks, from_ms, to_ms};
 use crate::dialect;
-use crate::engine::{Engine, OpenError, Role, Target};
+use crate::engine::{AnyConnection, Engine, OpenError, Role, Target};
 use crate::error::{DatabaseError, Stop, StoreError};
 use crate::keys::Keys;
 use crate::migrate;
-use crate::schema::{accounts, audit, cases, clinics, duties, outbox, patients, sessions, watch};
+use crate::schema::{accounts, audit, cases, clinics, duties, outbox, patients, sessions, standby, watch};
 use crate::scope::Scope;
 use crate::store::{KeyCheck, Store, StoreSettings, blocking};
 
@@ -269,10 +269,26 @@ fn copy_live(source: &Target, to: &Path) -> Result<(), BackupError> {
 fn mark_unwatched(target: &Target) -> Result<(), BackupError> {
     let mut connection = target.connect_first(Role::Writer)?;
     migrate::missing(&mut connection, target.engine())?;
-    let marked = diesel::update(watch::table.find(1))
+    mark(&mut connection).map_err(BackupError::Mark)
+}
+
+/// What a standby watched counts as watched, and its row goes: a later one than the workers' must not stand for the time since.
+fn mark(connection: &mut AnyConnection) -> QueryResult<()> {
+    let stood_in: Option<i64> = standby::table
+        .find(1)
+        .select(standby::clinical_at)
+        .first(connection)
+        .optional()?;
+    if let Some(at) = stood_in {
+        diesel::update(watch::table.find(1).filter(watch::clinical_at.lt(at)))
+            .set(watch::clinical_at.eq(at))
+            .execute(connection)?;
+    }
+    diesel::delete(standby::table).execute(connection)?;
+    diesel::update(watch::table.find(1))
         .set(watch::machine_at.eq(0))
-        .execute(&mut connection);
-    marked.map_err(BackupError::Mark).map(|_| ())
+        .execute(connection)?;
+    Ok(())
 }
 
 async fn look(

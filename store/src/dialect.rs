@@ -273,6 +273,10 @@ pub(crate) fn lock_waiting(
     }
 }
 
+/// No lease reaches so far, milliseconds: one that does was written by a clock that was ahead, and its holder is not waited
+/// for.
+const LEASE_FARTHEST_MS: i64 = 60_000;
+
 /// A row that can be claimed, locked until the transaction ends. Two workers never get one row.
 #[derive(Debug, QueryableByName)]
 pub(crate) struct DueOutboxRow {
@@ -293,7 +297,8 @@ pub(crate) fn due_outbox(
     let sql = |lock: &str, [one, two, three, four, five]: [&str; 5]| {
         format!(
             "SELECT * FROM outbox WHERE state IN ('pending', 'leased') AND lane = {one} AND retry_at <= {two} \
-             AND ((state = 'pending' AND not_before <= {three}) OR (state = 'leased' AND lease_until <= {four})) \
+             AND ((state = 'pending' AND not_before <= {three}) OR (state = 'leased' AND \
+                  (lease_until <= {four} OR lease_until > {four} + {LEASE_FARTHEST_MS}))) \
              ORDER BY retry_at, not_before LIMIT {five}{lock}"
         )
     };
@@ -309,7 +314,7 @@ pub(crate) fn due_outbox(
         };
     }
     match connection {
-        AnyConnection::Sqlite(c) => load!(c, "", ["?"; 5]),
+        AnyConnection::Sqlite(c) => load!(c, "", ["?1", "?2", "?3", "?4", "?5"]),
         AnyConnection::Postgres(c) => load!(c, " FOR UPDATE SKIP LOCKED", ["$1", "$2", "$3", "$4", "$5"]),
     }
 }
@@ -436,6 +441,10 @@ pub(crate) fn finish(connection: &mut AnyConnection, results: &[Finish]) -> Quer
         }
         AnyConnection::Postgres(c) => {
             let column = |of: fn(&Finish) -> i64| results.iter().map(of).collect::<Vec<_>>();
+            // In the order in which leases are renewed, so that the two wait for each other and never in a circle.
+            diesel::sql_query("SELECT id FROM outbox WHERE id = ANY($1) ORDER BY id FOR UPDATE")
+                .bind::<Array<Text>, _>(results.iter().map(|r| r.id.as_str()).collect::<Vec<_>>())
+                .execute(c)?;
             let recorded: Vec<IdOnly> = diesel::sql_query(
                 "UPDATE outbox SET state = r.state, retry_at = r.retry_at, last_class = r.class, last_code = r.code, \
                     ambiguous = outbox.ambiguous OR r.ambiguous, finished_at = r.finished_at, why = r.why, \

@@ -13,14 +13,14 @@ use bedside_protocol::people::{OnCallPerson, OnCallPlace};
 use bedside_protocol::watch::Subject;
 use chrono::Duration;
 use diesel::prelude::*;
-use diesel::sql_types::Text;
+use diesel::sql_types::{Bool, Text};
 
 use crate::clock::{from_ms, to_ms};
 use crate::dialect;
 use crate::error::{Stop, StoreError};
 use crate::outbox;
 use crate::records::load;
-use crate::schema::{watch_findings, watch_told};
+use crate::schema::{outbox as outbox_rows, watch_findings, watch_told};
 use crate::scope::Scope;
 use crate::sessions::subject_of;
 use crate::store::Store;
@@ -31,6 +31,9 @@ const OVERDUE_AFTER: Duration = Duration::minutes(1);
 
 /// A clinic's administrator is told again after this.
 const TOLD_AGAIN_AFTER: Duration = Duration::hours(1);
+
+/// Later than any wait of a failed message reaches.
+const FARTHEST_TRY: Duration = Duration::minutes(20);
 
 /// Findings of each kind in one look; a fault that makes more is found again after these are mended.
 const AT_ONCE: u32 = 100;
@@ -151,6 +154,21 @@ pub(crate) fn keep_finding(tx: &mut Tx<'_>, part: FindingPart, found: u64) -> Re
     Ok(())
 }
 
+/// Waits end within 18 minutes, so a later try was put off by a clock that was ahead: it is due now.
+fn bring_near(tx: &mut Tx<'_>) -> Result<(), Stop> {
+    let now = to_ms(tx.machine_now);
+    let farthest = now + FARTHEST_TRY.num_milliseconds();
+    let put_off = outbox_rows::table
+        .filter(diesel::dsl::sql::<Bool>("outbox.state IN ('pending', 'leased')"))
+        .filter(outbox_rows::state.eq("pending"))
+        .filter(outbox_rows::lane.le(Lane::Session.rank()))
+        .filter(outbox_rows::retry_at.gt(farthest));
+    diesel::update(put_off)
+        .set(outbox_rows::retry_at.eq(now))
+        .execute(tx.connection)?;
+    Ok(())
+}
+
 /// Tells whoever keeps a clinic's program running, if they were not told within the hour.
 fn tell_clinic(tx: &mut Tx<'_>, clinic: ClinicId) -> Result<(), Stop> {
     let id = clinic.to_string();
@@ -164,7 +182,7 @@ fn tell_clinic(tx: &mut Tx<'_>, clinic: ClinicId) -> Result<(), Stop> {
     if told_at.is_some_and(lately) {
         return Ok(());
     }
-    let Some(place) = load::clinic(tx, clinic)? else {
+    let Some(place) = load::or_nothing(clinic, load::clinic(tx, clinic))? else {
         return Ok(());
     };
     let told = watch_told::told_at.eq(to_ms(tx.now));
@@ -177,7 +195,7 @@ fn tell_clinic(tx: &mut Tx<'_>, clinic: ClinicId) -> Result<(), Stop> {
             .values((watch_told::clinic_id.eq(&id), told))
             .execute(tx.connection)?;
     }
-    let list = load::on_call_of(tx, clinic)?;
+    let list = load::or_nothing(clinic, load::on_call_of(tx, clinic))?;
     let notices: Vec<Notice> = keepers(&list)
         .into_iter()
         .map(|person| Notice {
@@ -244,6 +262,7 @@ impl Store {
             for clinic in &clinics {
                 tell_clinic(tx, *clinic)?;
             }
+            bring_near(tx)?;
             Ok(())
         });
         Ok(kept.await?)
@@ -259,7 +278,8 @@ impl Store {
         Ok(kept.await?)
     }
 
-    /// The same, if that look is no older than `max_age` on the machine clock: what is looked at again and again.
+    /// How much the last look at a part found, if that look is no older than `max_age` on the machine clock: for what is
+    /// looked at again and again.
     pub async fn count_young_findings(
         &self,
         part: FindingPart,

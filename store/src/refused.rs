@@ -20,7 +20,7 @@ use serde_json::json;
 use crate::audit::{self, Chain};
 use crate::clock::{from_ms, to_ms};
 use crate::dialect::{self, Finish};
-use crate::error::{DatabaseError, Stop, StoreError};
+use crate::error::{Stop, StoreError};
 use crate::keys::Keys;
 use crate::outbox;
 use crate::records::load;
@@ -213,18 +213,8 @@ fn mark(tx: &mut Tx<'_>, refusal: &Ended) -> Result<(), Stop> {
 /// A mail to who keeps the addresses. A damaged account on the on-call list must not keep a result from being recorded:
 /// then the mark stands, and the damage is logged.
 fn tell(tx: &mut Tx<'_>, refusal: &Ended) -> Result<(), Stop> {
-    let readable = |outcome: Result<Vec<OnCallPerson>, Stop>| match outcome {
-        Err(Stop::Database(error @ DatabaseError::Corrupt { .. })) => {
-            tracing::error!(
-                clinic = %refusal.clinic, error = &error as &dyn std::error::Error,
-                "nobody could be told of a refused address"
-            );
-            Ok(Vec::new())
-        }
-        outcome => outcome,
-    };
-    let on_call = readable(load::on_call_of(tx, refusal.clinic))?;
-    let Some(clinic) = load::clinic(tx, refusal.clinic)? else {
+    let on_call = load::or_nothing(refusal.clinic, load::on_call_of(tx, refusal.clinic))?;
+    let Some(clinic) = load::or_nothing(refusal.clinic, load::clinic(tx, refusal.clinic))? else {
         return Ok(());
     };
     let mut notices = Vec::new();

@@ -295,9 +295,13 @@ impl Store {
                 .select((standby::clinical_at, standby::machine_at))
                 .first(tx.connection)
                 .optional()?;
-            let last = beat.into_iter().chain(stood_in).max_by_key(|(_, machine_at)| *machine_at);
+            // Written by a clock that was ahead, it would hide an outage, and no worker writes it anew.
+            let stood_in = stood_in.filter(|(_, at)| tx.machine_now - from_ms(*at) >= -AHEAD_MAX);
+            let last = beat.into_iter().chain(stood_in).max_by_key(|(_, at)| *at);
             let last_at = last.map(|(_, machine_at)| from_ms(machine_at));
-            let Some((clinical_at, machine_at)) = last else { return Ok(CycleStart { gap: None, last_at }) };
+            let Some((clinical_at, machine_at)) = last else {
+                return Ok(CycleStart { gap: None, last_at });
+            };
             if tx.machine_now - from_ms(machine_at) <= GAP_AFTER {
                 return Ok(CycleStart { gap: None, last_at });
             }
@@ -309,7 +313,8 @@ impl Store {
                 .select(duties::id)
                 .load(tx.connection)?;
             wake(tx, &running)?;
-            tracing::warn!(worker, gap = %gap.id, sessions = running.len(), "no worker was watching for a while");
+            let sessions = running.len();
+            tracing::warn!(worker, gap = %gap.id, sessions, "no worker was watching for a while");
             Ok(CycleStart {
                 gap: Some(gap),
                 last_at,

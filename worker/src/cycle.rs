@@ -269,7 +269,7 @@ impl Worker {
     fn delivery_was_alive(&self) -> bool {
         let at = Instant::from_timestamp_millis(self.0.delivered_at_ms.load(Ordering::Relaxed));
         let now = self.store().clocks().machine_now();
-        at.is_some_and(|at| now - at <= seconds(DELIVERY_SILENT_MAX_S))
+        at.is_some_and(|at| (now - at).abs() <= seconds(DELIVERY_SILENT_MAX_S))
     }
 }
 

@@ -23,7 +23,7 @@ use std::time::Duration;
 use bedside_protocol::duty::Lane;
 use bedside_protocol::id::NoticeId;
 use bedside_protocol::notice::DroppedBecause;
-use bedside_store::{Claimed, Completion, CompletionResult, Recorded, StoreError};
+use bedside_store::{Claimed, ClaimedRow, Completion, CompletionResult, Recorded, StoreError};
 use futures_util::FutureExt as _;
 use tokio::sync::watch;
 use tokio::task::{Id, JoinError, JoinSet};
@@ -47,6 +47,9 @@ const STOP_GRACE: Duration = Duration::from_secs(8);
 
 /// How often a failed writing of results is tried again when nothing else is left to do.
 const RECORD_TRIES: u32 = 20;
+
+/// Results that are written down in one transaction.
+const RESULTS_AT_ONCE: usize = 400;
 
 /// Rows of one statement when stale ones are dropped: short enough that no other writer waits long.
 const STALE_AT_ONCE: u32 = 500;
@@ -94,6 +97,16 @@ struct Ticket {
     id: NoticeId,
     fence: i64,
     lane: Lane,
+    attempts: u32,
+}
+
+fn ticket(claimed: &ClaimedRow, lane: Lane) -> Ticket {
+    Ticket {
+        id: claimed.row.notice.id,
+        fence: claimed.fence,
+        lane,
+        attempts: claimed.row.attempts,
+    }
 }
 
 /// A row that ended and is to be written down. The lane of one that cannot be read is not known.
@@ -132,6 +145,8 @@ pub(crate) struct Delivery {
     results_wait: bool,
     /// They may be tried again.
     try_again: bool,
+    /// Results of one transaction: one after a failure, so that a result that cannot be written keeps no other back.
+    results_at_once: usize,
     report: DeliverReport,
 }
 
@@ -154,6 +169,7 @@ impl Delivery {
             unrecorded: Vec::new(),
             results_wait: false,
             try_again: false,
+            results_at_once: RESULTS_AT_ONCE,
             report: DeliverReport {
                 outbox_readable: true,
                 ..DeliverReport::default()
@@ -232,6 +248,7 @@ impl Delivery {
             self.report.outbox_readable = false;
             return;
         }
+        self.worker.glance_at_clock();
         let now = self.worker.store().clocks().machine_now();
         for &lane in self.served {
             if self.worker.holds(lane) {
@@ -242,7 +259,8 @@ impl Delivery {
                 continue;
             }
             let state = &mut self.lanes[place_of(lane)];
-            let room = state.room(self.worker.transport().rows_at_hand(lane), now);
+            let transport = self.worker.transport();
+            let room = state.room(transport.rows_at_hand(lane), transport.stuck(lane), now);
             if let Some(limit) = u32::try_from(room).ok().filter(|limit| *limit > 0) {
                 state.looking = true;
                 let worker = self.worker.clone();
@@ -264,12 +282,20 @@ impl Delivery {
             return;
         }
         (self.recording, self.try_again) = (true, false);
-        let (worker, ended) = (self.worker.clone(), std::mem::take(&mut self.unrecorded));
+        let batch = self.results_at_once.min(self.unrecorded.len());
+        let ended: Vec<Ended> = self.unrecorded.drain(..batch).collect();
+        let worker = self.worker.clone();
         self.asked.spawn(async move {
             let completions = ended.iter().map(|ended| ended.completion.clone()).collect();
             let recorded = worker.store().record(completions).await;
             Answer::Record(ended, recorded)
         });
+    }
+
+    /// Not while a clock that cannot be trusted says what is stale, nor beside workers whose reminders these are.
+    fn may_sweep(&self) -> bool {
+        let reminders = Lane::Reminder;
+        self.served.contains(&reminders) && !self.worker.holds(reminders) && !self.stopping
     }
 
     fn sweep(&mut self) {
@@ -302,7 +328,7 @@ impl Delivery {
                 Ok(dropped) => {
                     let metrics = self.worker.metrics();
                     self.report.count(metrics, None, Outcome::Dropped, dropped);
-                    if dropped >= u64::from(STALE_AT_ONCE) && !self.stopping {
+                    if dropped >= u64::from(STALE_AT_ONCE) && self.may_sweep() {
                         self.sweep();
                     } else {
                         self.sweeping = false;
@@ -333,31 +359,32 @@ impl Delivery {
         };
         state.quiet = rows.is_empty();
         self.report.outbox_readable = !self.results_wait;
-        self.worker.delivery_is_alive();
+        if lane == Lane::Escalation {
+            self.worker.delivery_is_alive();
+        }
         let mut stale = false;
         for row in rows {
             self.report.claimed += 1;
             match row {
                 (Claimed::Ready(row), Some(_)) if self.stopping => {
-                    let (id, fence) = (row.row.notice.id, row.fence);
-                    self.ended(Ticket { id, fence, lane }, attempt::not_begun(&self.worker));
+                    self.ended(ticket(&row, lane), attempt::not_begun(&self.worker));
                 }
                 (Claimed::Ready(row), Some(prepared)) => {
                     stale |= matches!(prepared, Prepared::Unwanted(DroppedBecause::Stale));
-                    let (id, fence) = (row.row.notice.id, row.fence);
+                    let ticket = ticket(&row, lane);
                     let attempt = self
                         .sends
                         .spawn(attempt::attempt(self.worker.clone(), row, prepared));
-                    self.tickets.insert(attempt.id(), Ticket { id, fence, lane });
+                    self.tickets.insert(attempt.id(), ticket);
                     self.lanes[place_of(lane)].held += 1;
-                    self.leases.hold(id, fence, attempt);
+                    self.leases.hold(ticket.id, ticket.fence, attempt);
                 }
                 (Claimed::Ready(row), None) => self.broken(row.row.notice.id, row.fence),
                 (Claimed::Broken { id, fence }, _) => self.broken(id, fence),
             }
         }
         // Where one is stale, more are: after an outage, all that waited.
-        if stale && !self.sweeping && !self.stopping {
+        if stale && !self.sweeping && self.may_sweep() {
             self.sweep();
         }
     }
@@ -374,7 +401,8 @@ impl Delivery {
         });
     }
 
-    fn ended(&mut self, Ticket { id, fence, lane }: Ticket, result: CompletionResult) {
+    fn ended(&mut self, ticket: Ticket, result: CompletionResult) {
+        let Ticket { id, fence, lane, .. } = ticket;
         self.unrecorded.push(Ended {
             lane: Some(lane),
             completion: Completion { id, fence, result },
@@ -395,7 +423,7 @@ impl Delivery {
             Attempted::Ended(result) => result,
             Attempted::Panicked => {
                 tracing::error!(notice = %ticket.id, "sending a message panicked; it will be tried again");
-                attempt::try_again(&self.worker, 1, "panic", None)
+                attempt::try_again(&self.worker, ticket.lane, ticket.attempts, "panic", None)
             }
             Attempted::LeaseLost => {
                 self.leases.release(ticket.id, ticket.fence);
@@ -411,6 +439,10 @@ impl Delivery {
     fn count(&mut self, ended: Vec<Ended>, recorded: Result<Vec<Recorded>, StoreError>) {
         self.recording = false;
         self.results_wait = recorded.is_err();
+        self.results_at_once = match &recorded {
+            Ok(_) => (self.results_at_once * 2).min(RESULTS_AT_ONCE),
+            Err(_) => 1,
+        };
         match recorded {
             Ok(outcomes) => {
                 for (Ended { lane, completion }, outcome) in ended.iter().zip(outcomes) {

@@ -73,6 +73,14 @@ impl Transport {
         }
     }
 
+    /// How many sends of a lane the relay keeps waiting, which gave their places away.
+    pub fn stuck(&self, lane: Lane) -> usize {
+        match self {
+            Self::Smtp(pool) => pool.stuck_in(place_of(lane)),
+            Self::Folder(_) => 0,
+        }
+    }
+
     /// Sends one mail. Waits for a place in its lane, then for the relay's word.
     pub async fn send(&self, mail: &Outgoing) -> Result<Accepted, SendFailure> {
         match self {
@@ -156,10 +164,13 @@ impl SmtpPool {
 
     /// Each place that is taken has a connection, or is about to.
     fn connections(&self) -> usize {
-        let waited_for = self.stuck.iter().zip(STUCK);
-        let stuck = waited_for.map(|(stuck, places)| places.saturating_sub(stuck.available_permits()));
+        let stuck: usize = (0..STUCK.len()).map(|lane| self.stuck_in(lane)).sum();
         let idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner).len();
-        self.gate.in_use() + stuck.sum::<usize>() + idle
+        self.gate.in_use() + stuck + idle
+    }
+
+    fn stuck_in(&self, lane: usize) -> usize {
+        STUCK[lane].saturating_sub(self.stuck[lane].available_permits())
     }
 
     async fn send(&self, mail: &Outgoing) -> Result<Accepted, SendFailure> {

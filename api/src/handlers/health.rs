@@ -4,6 +4,7 @@
 
 use actix_web::web::{self, Data, ServiceConfig};
 use actix_web::{HttpResponse, get};
+use bedside_protocol::duty::Lane;
 use bedside_store::{DatabaseError, FindingPart, Store, StoreError};
 use chrono::Duration;
 use serde::Serialize;
@@ -130,6 +131,7 @@ pub(crate) fn unanswered(detail: &str) -> ReadyView {
 pub(crate) struct Findings {
     pub(crate) silent_for: Option<Duration>,
     unsent: Option<Duration>,
+    unsent_prompt: Option<Duration>,
     unheard: Option<Duration>,
     pub(crate) failing_subjects: u64,
     without_on_call: u64,
@@ -142,7 +144,8 @@ pub(crate) struct Findings {
 pub(crate) async fn look(store: &Store) -> Result<Findings, StoreError> {
     Ok(Findings {
         silent_for: store.watch_health().await?.silent_for,
-        unsent: store.oldest_unsent_escalation().await?,
+        unsent: store.oldest_unsent(Lane::Escalation).await?,
+        unsent_prompt: store.oldest_unsent(Lane::Session).await?,
         unheard: store.oldest_unheard_case().await?,
         failing_subjects: store.count_failing_subjects().await?,
         without_on_call: store.count_clinics_without_on_call().await?,
@@ -180,6 +183,12 @@ pub(crate) fn judge(findings: &Findings, alive_within: Duration) -> ReadyView {
         (true, true, Some(_)) => "one is being sent",
     };
     let escalations_age = if sent && !heard { unheard } else { unsent };
+    let prompted = findings.unsent_prompt.is_none_or(|unsent| unsent <= limit);
+    let prompts = if prompted {
+        "leave in time"
+    } else {
+        "one for a running session could not be sent for too long; look at the mail server"
+    };
     let subjects_work = findings.failing_subjects == 0;
     let subjects = if subjects_work {
         "all can be worked on"
@@ -228,6 +237,7 @@ pub(crate) fn judge(findings: &Findings, alive_within: Duration) -> ReadyView {
         PartView::new("standby", !stands_in, None, standby),
         PartView::new("duties", complete, None, duties),
         PartView::new("escalations", sent && heard, escalations_age, escalations),
+        PartView::new("prompts", prompted, findings.unsent_prompt, prompts),
         PartView::new("subjects", subjects_work, None, subjects),
         PartView::new("on_call", on_call_filled, None, on_call),
         PartView::new("audit", audit_holds, None, audit),
@@ -257,7 +267,7 @@ mod tests {
             change(&mut findings);
             findings
         };
-        let cases: [(Findings, &[&str]); 16] = [
+        let cases: [(Findings, &[&str]); 17] = [
             (well, &[]),
             (with(|it| it.unsent = Some(Duration::seconds(60))), &[]),
             (with(|it| it.unheard = Some(Duration::seconds(59))), &[]),
@@ -273,6 +283,10 @@ mod tests {
             (
                 with(|it| it.unheard = Some(Duration::seconds(60))),
                 &["escalations"],
+            ),
+            (
+                with(|it| it.unsent_prompt = Some(Duration::seconds(61))),
+                &["prompts"],
             ),
             (with(|it| it.failing_subjects = 1), &["subjects"]),
             (with(|it| it.without_on_call = 1), &["on_call"]),

@@ -123,10 +123,16 @@ impl Desk<'_, '_> {
 
     /// A word to somebody of the staff about a case, sent in any case.
     pub(super) fn inform(&mut self, key: String, person: &OnCallPerson, message: Message, case: CaseId) {
+        // A dead mail server makes every contact of every case unreachable: that many mails must not stand between two
+        // escalations.
+        let lane = match message {
+            Message::ContactUnreachable { .. } => Lane::Digest,
+            _ => Lane::Escalation,
+        };
         self.out.notices.push(Notice {
             id: self.context.ids.fresh(),
             key,
-            lane: Lane::Escalation,
+            lane,
             to: Recipient {
                 who: Who::Staff(person.person),
                 email: person.email.clone(),

@@ -9,7 +9,7 @@
 //!   the database before its first byte goes out, and its text never changes. When one of its messages is no longer wanted
 //!   at a later try, the bundle ends unsent and the others are free again.
 //! - A bundled message ends as `sent` when its bundle was accepted and not before; if the bundle ends otherwise the message
-//!   waits again, on its own.
+//!   waits again, on its own, unless the bundle may have been accepted.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
@@ -371,6 +371,18 @@ pub(super) fn note_results(
                     outbox::state.eq("sent"),
                     outbox::attempts.eq(1),
                     outbox::last_code.eq(result.code),
+                    outbox::finished_at.eq(result.finished_at),
+                ))
+                .execute(tx.connection)?;
+        } else if result.ambiguous {
+            // It may have been accepted: like any reminder, its messages are not sent again.
+            diesel::update(outbox::table.filter(is_bundled()).filter(outbox::why.eq(&name)))
+                .set((
+                    outbox::state.eq("failed"),
+                    outbox::attempts.eq(1),
+                    outbox::ambiguous.eq(true),
+                    outbox::why.eq(Some("ambiguous")),
+                    outbox::last_class.eq(&result.class),
                     outbox::finished_at.eq(result.finished_at),
                 ))
                 .execute(tx.connection)?;

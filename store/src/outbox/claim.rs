@@ -156,7 +156,7 @@ impl Sources {
             now,
             duty_open: is("duty") && self.open_duties.contains(about),
             case_untaken: is("case") && self.cases.get(about).is_some_and(untaken),
-            told_since: is("case") && self.told.since(row),
+            told_since: is("case") && self.told.since(row, now),
             invitation_open: is("invitation") && self.invited_sitters.contains(about),
             comms_active: row
                 .subject_id
@@ -215,12 +215,13 @@ impl Told {
         Ok(told)
     }
 
-    fn since(&self, row: &rows::OutboxRow) -> bool {
+    /// An acceptance in the future was written by a clock that was ahead, and counts for nothing.
+    fn since(&self, row: &rows::OutboxRow, now: Instant) -> bool {
         let addressee = addressee(row);
         let accepted = self
             .accepted
             .get(&addressee)
-            .is_some_and(|at| *at > row.not_before);
+            .is_some_and(|at| *at > row.not_before && *at <= to_ms(now));
         let this = (row.not_before, row.id.clone());
         accepted || self.newest.get(&addressee).is_some_and(|newest| *newest > this)
     }

@@ -15,6 +15,7 @@ use bedside_protocol::record::NewLink;
 use bedside_protocol::watch::Subject;
 use chrono::Duration;
 use diesel::prelude::*;
+use diesel::sql_types::Bool;
 
 use crate::clock::{from_ms, to_ms};
 use crate::dialect;
@@ -107,6 +108,11 @@ fn row_of(
     })
 }
 
+/// What waits or is held; said in these words for their index.
+fn is_unfinished() -> diesel::expression::SqlLiteral<Bool> {
+    diesel::dsl::sql("outbox.state IN ('pending', 'leased')")
+}
+
 impl Store {
     /// Puts messages into the outbox that no decision brought: an account's link, a test of the mail path.
     pub async fn insert_notices(
@@ -125,15 +131,13 @@ impl Store {
         Ok(inserted.await?)
     }
 
-    /// How long ago the oldest escalation became due that has not been sent; `None` when there is none. For readiness.
-    pub async fn oldest_unsent_escalation(&self) -> Result<Option<Duration>, StoreError> {
-        self.read_job(Scope::system(), |tx| {
+    /// How long ago the oldest message of a lane became due that has not been sent; `None` when there is none. For
+    /// readiness.
+    pub async fn oldest_unsent(&self, lane: Lane) -> Result<Option<Duration>, StoreError> {
+        self.read_job(Scope::system(), move |tx| {
             let oldest: Option<Option<i64>> = outbox::table
-                .filter(
-                    outbox::state
-                        .eq_any(["pending", "leased"])
-                        .and(outbox::lane.eq(Lane::Escalation.rank())),
-                )
+                .filter(is_unfinished())
+                .filter(outbox::lane.eq(lane.rank()))
                 .filter(outbox::not_before.le(to_ms(tx.now)))
                 .select(diesel::dsl::min(outbox::not_before))
                 .first(tx.connection)
@@ -157,11 +161,8 @@ impl Store {
     pub async fn count_waiting(&self) -> Result<u64, StoreError> {
         self.read_job(Scope::system(), |tx| {
             let count: i64 = outbox::table
-                .filter(
-                    outbox::state
-                        .eq_any(["pending", "leased"])
-                        .and(outbox::not_before.le(to_ms(tx.now))),
-                )
+                .filter(is_unfinished())
+                .filter(outbox::not_before.le(to_ms(tx.now)))
                 .count()
                 .get_result(tx.connection)?;
             Ok(count.unsigned_abs())

@@ -230,6 +230,19 @@ pub(crate) fn case_value(shared: &Shared, row: &CaseRow) -> Result<Case, Stop> {
 }
 
 /// A clinic.
+/// Nothing in place of what cannot be read: who is to be told of something must not keep it from being written down. The
+/// damage is logged.
+pub(crate) fn or_nothing<T: Default>(clinic: ClinicId, read: Result<T, Stop>) -> Result<T, Stop> {
+    match read {
+        Err(Stop::Database(error @ DatabaseError::Corrupt { .. })) => {
+            let error = &error as &dyn std::error::Error;
+            tracing::error!(%clinic, error, "somebody of the clinic cannot be told");
+            Ok(T::default())
+        }
+        read => read,
+    }
+}
+
 pub(crate) fn clinic(tx: &mut Tx<'_>, id: ClinicId) -> Result<Option<Clinic>, Stop> {
     let row: Option<ClinicRow> = clinics::table
         .find(id.to_string())

@@ -223,7 +223,7 @@ async fn urgent_lanes_come_first_and_nothing_comes_early(engine: Database) {
     let reminder = bed.notice("reminder", Lane::Reminder);
     bed.queue(vec![reminder, later, bed.notice("session", Lane::Session)])
         .await;
-    assert_eq!(bed.store.oldest_unsent_escalation().await.unwrap(), None);
+    assert_eq!(bed.store.oldest_unsent(Lane::Escalation).await.unwrap(), None);
     bed.advance(Duration::seconds(1));
     bed.queue(vec![bed.notice("escalation", Lane::Escalation)]).await;
     let only = bed.store.claim("w", &[Lane::Digest], 10, LEASE_MS).await.unwrap();
@@ -234,7 +234,7 @@ async fn urgent_lanes_come_first_and_nothing_comes_early(engine: Database) {
     assert_eq!(keys(claim(&bed, "w", 10).await), ["reminder"]);
     bed.advance(Duration::minutes(11));
     assert_eq!(
-        bed.store.oldest_unsent_escalation().await.unwrap(),
+        bed.store.oldest_unsent(Lane::Escalation).await.unwrap(),
         Some(Duration::minutes(11))
     );
     assert!(keys(claim(&bed, "w", 10).await).contains(&"later".to_owned()));

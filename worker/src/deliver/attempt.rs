@@ -5,6 +5,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::Duration;
 
+use bedside_protocol::duty::Lane;
 use bedside_protocol::notice::{About, DroppedBecause, still_wanted};
 use bedside_protocol::time::{Instant, seconds};
 use bedside_store::{ClaimedRow, CompletionResult, Made};
@@ -148,7 +149,7 @@ async fn result_of(
     }
     if failure.ambiguous {
         CompletionResult::Ambiguous {
-            retry_at_machine: Some(retry_at(worker, attempt)),
+            retry_at_machine: Some(retry_at(worker, lane, attempt)),
             class: class.to_owned(),
         }
     } else if throttled {
@@ -159,7 +160,7 @@ async fn result_of(
             reply_code: failure.code,
         }
     } else {
-        try_again(worker, attempt, class, failure.code)
+        try_again(worker, lane, attempt, class, failure.code)
     }
 }
 
@@ -176,7 +177,13 @@ async fn failed_for_good(
             reply_code,
         }
     } else {
-        try_again(worker, claimed.row.attempts, class, reply_code)
+        try_again(
+            worker,
+            claimed.row.notice.lane,
+            claimed.row.attempts,
+            class,
+            reply_code,
+        )
     }
 }
 
@@ -219,12 +226,13 @@ async fn next_contact(worker: &Worker, claimed: &ClaimedRow) -> bool {
 /// The row is tried again after the wait that belongs to failed attempt number `attempt`.
 pub(super) fn try_again(
     worker: &Worker,
+    lane: Lane,
     attempt: u32,
     class: &str,
     reply_code: Option<u16>,
 ) -> CompletionResult {
     CompletionResult::Retry {
-        at_machine: retry_at(worker, attempt),
+        at_machine: retry_at(worker, lane, attempt),
         class: class.to_owned(),
         reply_code,
     }
@@ -247,8 +255,8 @@ pub(super) fn not_begun(worker: &Worker) -> CompletionResult {
     }
 }
 
-fn retry_at(worker: &Worker, attempt: u32) -> Instant {
-    worker.store().clocks().machine_now() + retry::wait_after(attempt, random_byte(worker))
+fn retry_at(worker: &Worker, lane: Lane, attempt: u32) -> Instant {
+    worker.store().clocks().machine_now() + retry::wait_in_lane(lane, attempt, random_byte(worker))
 }
 
 fn random_byte(worker: &Worker) -> u8 {

@@ -34,8 +34,9 @@ impl LaneState {
         self.ended += 1;
     }
 
-    /// How many rows to claim now; zero when enough are held. `at_hand` is what the transport wants at least.
-    pub(super) fn room(&mut self, at_hand: usize, now: Instant) -> usize {
+    /// How many rows to claim now; zero when enough are held. `at_hand` is what the transport wants at least, `stuck` how
+    /// many of those held gave their places away and keep nobody waiting.
+    pub(super) fn room(&mut self, at_hand: usize, stuck: usize, now: Instant) -> usize {
         let since = *self.measured_at.get_or_insert(now);
         let elapsed_ms = (now - since).num_milliseconds();
         if !(0..MEASURED_OVER_MS).contains(&elapsed_ms) {
@@ -45,11 +46,12 @@ impl LaneState {
             self.measured_at = Some(now);
         }
         let wanted = self.wanted.min(ROWS_MAX).max(at_hand);
+        let held = self.held.saturating_sub(stuck);
         // Half of it at least, so that claims stay batches.
-        if self.looking || self.quiet || self.held * 2 > wanted {
+        if self.looking || self.quiet || held * 2 > wanted {
             0
         } else {
-            wanted - self.held
+            wanted - held
         }
     }
 }
@@ -64,26 +66,27 @@ mod tests {
     fn the_faster_mails_leave_the_more_rows_are_held_and_never_too_many() {
         let mut lane = LaneState::default();
         let mut now = Instant::UNIX_EPOCH;
-        assert_eq!(lane.room(40, now), 40);
+        assert_eq!(lane.room(40, 0, now), 40);
         lane.held = 21;
-        assert_eq!(lane.room(40, now), 0);
+        assert_eq!(lane.room(40, 0, now), 0);
+        assert_eq!(lane.room(40, 21, now), 40, "stuck ones keep nobody waiting");
         lane.held = 0;
         for _ in 0..1_000 {
             lane.ended();
         }
         now += seconds(1);
-        assert_eq!(lane.room(40, now), 100);
+        assert_eq!(lane.room(40, 0, now), 100);
         for _ in 0..1_000_000 {
             lane.ended();
         }
         now += seconds(1);
-        assert_eq!(lane.room(40, now), 400);
+        assert_eq!(lane.room(40, 0, now), 400);
         now += seconds(1);
-        assert_eq!(lane.room(40, now), 40);
+        assert_eq!(lane.room(40, 0, now), 40);
         // A clock that jumps back does no harm.
         now -= seconds(100);
-        assert_eq!(lane.room(40, now), 40);
+        assert_eq!(lane.room(40, 0, now), 40);
         lane.looking = true;
-        assert_eq!(lane.room(40, now), 0);
+        assert_eq!(lane.room(40, 0, now), 0);
     }
 }

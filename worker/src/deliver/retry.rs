@@ -4,12 +4,15 @@
 //! waits to be taken; everything else ends, so every row of the outbox ends (invariant I6).
 
 use bedside_protocol::duty::Lane;
-use bedside_protocol::notice::{About, Notice};
+use bedside_protocol::notice::{About, Message, Notice};
 use bedside_protocol::time::{Instant, minutes, seconds};
 use chrono::Duration;
 
 /// Waits after the first, second, … failed attempt, seconds; the last one repeats.
 const WAITS_S: [i64; 5] = [5, 30, 2 * 60, 5 * 60, 15 * 60];
+
+/// An escalation goes no further in the table.
+const ESCALATION_WAITS: u32 = 3;
 
 /// From this attempt on the wait has jitter, so that mails which failed together do not come back together for ever.
 /// The first two stay exact: a person may be waiting.
@@ -36,6 +39,14 @@ pub fn wait_after(attempt: u32, random: u8) -> Duration {
     seconds(wait_s) + Duration::milliseconds(jitter_ms)
 }
 
+/// The same for a lane. An escalation never waits longer than two minutes: when the relay is back, somebody must hear.
+pub(super) fn wait_in_lane(lane: Lane, attempt: u32, random: u8) -> Duration {
+    match lane {
+        Lane::Escalation => wait_after(attempt.min(ESCALATION_WAITS), random),
+        _ => wait_after(attempt, random),
+    }
+}
+
 /// How long to wait when the relay only wants fewer mails at a time. That says nothing about the mail, so an escalation comes
 /// again after a second, and the pace of the transport keeps them apart; who is refused again and again comes more seldom.
 pub(super) fn wait_when_throttled(lane: Lane, attempt: u32, random: u8) -> Duration {
@@ -58,16 +69,16 @@ pub fn is_of_use(notice: &Notice, now: Instant) -> bool {
     }
 }
 
-/// Whether a mail that the relay may have taken is sent again. A second reminder only annoys; a lost escalation, invitation
-/// or password link harms.
+/// Whether a mail that the relay may have taken is sent again. A second reminder only annoys, several in one mail as well; a
+/// lost escalation, invitation or password link harms.
 pub fn is_sent_twice_rather_than_never(notice: &Notice) -> bool {
-    !matches!(notice.about, About::Duty { .. })
+    !matches!(notice.about, About::Duty { .. }) && !matches!(notice.message, Message::Bundle { .. })
 }
 
 #[cfg(test)]
 mod tests {
     use bedside_protocol::id::{CaseId, DutyId, NoticeId, PersonId};
-    use bedside_protocol::notice::{Message, Recipient, Who};
+    use bedside_protocol::notice::{Recipient, Who};
     use bedside_protocol::time::Zone;
     use uuid::Uuid;
 
@@ -84,6 +95,8 @@ mod tests {
             .collect();
         assert_eq!(with, [5, 30, 144, 360, 1080, 1080]);
         assert_eq!(wait_after(0, 0), seconds(5));
+        assert_eq!(wait_in_lane(Lane::Escalation, 50, 255), seconds(144));
+        assert_eq!(wait_in_lane(Lane::Session, 50, 0), seconds(900));
         assert_eq!(wait_after(u32::MAX, 0), seconds(900));
     }
 
