@@ -141,7 +141,7 @@ pub(crate) struct Delivery {
     served: &'static [Lane],
     looks: Interval,
     unrecorded: Vec<Ended>,
-    /// The last results could not be written down.
+    /// Results could not be written down, and leases could not be renewed either.
     results_wait: bool,
     /// They may be tried again.
     try_again: bool,
@@ -277,7 +277,8 @@ impl Delivery {
 
     /// Writes down what has ended, in one batch at a time; what could not be written, at the next turn.
     fn record(&mut self) {
-        let waits = self.results_wait && !self.try_again;
+        let failed = self.results_at_once < RESULTS_AT_ONCE;
+        let waits = failed && !self.try_again;
         if self.recording || waits || self.unrecorded.is_empty() {
             return;
         }
@@ -438,13 +439,12 @@ impl Delivery {
 
     fn count(&mut self, ended: Vec<Ended>, recorded: Result<Vec<Recorded>, StoreError>) {
         self.recording = false;
-        self.results_wait = recorded.is_err();
-        self.results_at_once = match &recorded {
-            Ok(_) => (self.results_at_once * 2).min(RESULTS_AT_ONCE),
-            Err(_) => 1,
-        };
         match recorded {
             Ok(outcomes) => {
+                self.results_at_once = (self.results_at_once * 2).min(RESULTS_AT_ONCE);
+                self.try_again = true;
+                // Not before all is written: what is left may have lost its lease.
+                self.results_wait &= !self.unrecorded.is_empty();
                 for (Ended { lane, completion }, outcome) in ended.iter().zip(outcomes) {
                     self.leases.release(completion.id, completion.fence);
                     let outcome = Outcome::of(outcome, &completion.result);
@@ -453,7 +453,13 @@ impl Delivery {
             }
             Err(error) => {
                 tell(&error, "results of sending wait to be recorded");
-                self.report.outbox_readable = false;
+                self.results_at_once = 1;
+                // Where the database answers, leases are renewed, and one bad result keeps nothing else back.
+                self.results_wait |= match &error {
+                    StoreError::Busy => true,
+                    StoreError::Database(fault) => fault.is_outage(),
+                };
+                self.report.outbox_readable &= !self.results_wait;
                 self.unrecorded.extend(ended);
             }
         }

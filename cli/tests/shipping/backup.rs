@@ -136,19 +136,24 @@ async fn an_old_backup_goes_on_by_telling_again_and_by_calling(engine: Database)
     let second = mailbox.fresh();
     let told_second = to_staff(&second);
     for (message_id, source) in &told_first {
-        assert_eq!(
-            told_second.get(message_id),
-            Some(source),
-            "the same mail once more, to the byte"
+        // Unless a newer one about the same round took its place: then the person hears by that.
+        if let Some(again) = told_second.get(message_id) {
+            assert_eq!(again, source, "the same mail once more, to the byte");
+        }
+    }
+    for mail in first
+        .iter()
+        .filter(|mail| mail.to != SITTER && mail.to != PATIENT)
+    {
+        assert!(
+            second.iter().any(|again| again.to == mail.to),
+            "{} is not told again",
+            mail.to
         );
     }
     assert!(
         second.iter().all(|mail| mail.to != SITTER && mail.to != PATIENT),
         "a stale reminder went out: {second:?}"
-    );
-    assert!(
-        told_second.len() > told_first.len(),
-        "a call about the time since: {second:?}"
     );
     assert_eq!(
         told_second.len(),

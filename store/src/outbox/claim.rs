@@ -191,16 +191,19 @@ impl Told {
                 .filter(|row| row.about_kind == "case")
         };
         let subjects: HashSet<&String> = about_cases().filter_map(|row| row.subject_id.as_ref()).collect();
+        let recipients: HashSet<&String> = about_cases().map(|row| &row.recipient_id).collect();
         let addressee_of = (outbox::about_id, outbox::about_round, outbox::recipient_id);
         let sent: Vec<(Addressee, Option<i64>)> = outbox::table
             .filter(outbox::subject_id.eq_any(subjects))
+            .filter(outbox::recipient_id.eq_any(recipients))
             .filter(outbox::about_kind.eq("case").and(outbox::state.eq("sent")))
-            .select((addressee_of, outbox::finished_at))
+            .group_by(addressee_of)
+            .select((addressee_of, diesel::dsl::max(outbox::finished_at)))
             .load(tx.connection)?;
-        for (addressee, at) in sent {
-            let accepted = told.accepted.entry(addressee).or_insert(i64::MIN);
-            *accepted = (*accepted).max(at.unwrap_or(i64::MIN));
-        }
+        let accepted = sent
+            .into_iter()
+            .filter_map(|(addressee, at)| Some((addressee, at?)));
+        told.accepted.extend(accepted);
         for row in about_cases() {
             let this = (row.not_before, row.id.clone());
             let newer = told
@@ -386,6 +389,9 @@ impl Store {
         held: Vec<(NoticeId, i64)>,
         lease_ms: u32,
     ) -> Result<Vec<NoticeId>, StoreError> {
+        let mut held = held;
+        // In the order in which results are recorded, so that the two wait for each other and never in a circle.
+        held.sort_unstable_by_key(|(id, _)| *id);
         let renewed = self.write_job(Scope::system(), move |tx| {
             let until = to_ms(tx.machine_now) + i64::from(lease_ms);
             let mut ours = Vec::with_capacity(held.len());

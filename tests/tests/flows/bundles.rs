@@ -16,6 +16,7 @@ on_both_engines!(
     above_six_mails_an_hour_reminders_wait_and_go_together,
     escalations_and_prompts_are_never_bundled_nor_held_back,
     a_bundle_that_fails_is_sent_again_byte_for_byte_and_ends_its_messages_only_when_accepted,
+    a_bundle_that_may_have_been_accepted_is_not_sent_again,
     a_bundle_that_is_refused_sets_its_messages_free,
     a_bundle_of_which_a_message_is_over_ends_and_the_others_go,
 );
@@ -179,7 +180,7 @@ async fn a_bundle_that_fails_is_sent_again_byte_for_byte_and_ends_its_messages_o
     let server = SmtpServer::start(Script::new());
     let mut clinic = Clinic::open(engine).await;
     clinic.mail_by_smtp(&server).await;
-    server.set(Stage::FinalDot, Fault::Close);
+    server.set(Stage::FinalDot, Fault::Reply(451, "4.3.0 later".to_owned()));
     put_some(&clinic, Lane::Reminder, 0..3).await;
     clinic.cycle().await;
     assert_eq!(
@@ -187,6 +188,17 @@ async fn a_bundle_that_fails_is_sent_again_byte_for_byte_and_ends_its_messages_o
         ["bundled bundled:"; 3],
         "not sent before it was accepted"
     );
+    let kept = |clinic: &Clinic| {
+        let hex = match engine {
+            Database::Sqlite => "hex(rendered_sealed)",
+            Database::Postgres => "encode(rendered_sealed, 'hex')",
+        };
+        clinic.texts(&format!(
+            "SELECT {hex} AS value FROM outbox WHERE notice_key LIKE 'bundle:%'"
+        ))
+    };
+    let first = kept(&clinic);
+    assert_eq!(first.len(), 1);
     let waiting = clinic
         .staff("nurse")
         .get("/v1/messages?state=waiting")
@@ -197,14 +209,26 @@ async fn a_bundle_that_fails_is_sent_again_byte_for_byte_and_ends_its_messages_o
     put_some(&clinic, Lane::Reminder, 3..4).await;
     server.behave();
     a_minute_later(&mut clinic).await;
-    let first = server.unacknowledged().remove(0).data;
-    let again = sources(&server);
-    assert_eq!(again.len(), 2);
-    assert!(again.contains(&first), "the same to the byte");
+    assert_eq!(sources(&server).len(), 2);
+    assert_eq!(kept(&clinic), first, "the same to the byte");
     assert_eq!(
         states(&clinic),
         ["sent -", "sent bundled:", "sent bundled:", "sent bundled:"]
     );
+    clinic.nothing_is_left_to_send().await;
+}
+
+async fn a_bundle_that_may_have_been_accepted_is_not_sent_again(engine: Database) {
+    let server = SmtpServer::start(Script::new());
+    let mut clinic = Clinic::open(engine).await;
+    clinic.mail_by_smtp(&server).await;
+    server.set(Stage::FinalDot, Fault::Close);
+    put_some(&clinic, Lane::Reminder, 0..3).await;
+    clinic.cycle().await;
+    assert_eq!(states(&clinic), ["failed ambiguou"; 3]);
+    server.behave();
+    a_minute_later(&mut clinic).await;
+    assert!(server.received().is_empty());
     clinic.nothing_is_left_to_send().await;
 }
 

@@ -41,10 +41,7 @@ impl Leases {
     pub(super) async fn renew(self, worker: Worker) {
         loop {
             tokio::time::sleep(RENEW_EVERY).await;
-            let mut rows: Vec<(NoticeId, i64)> =
-                self.lock().iter().map(|(id, row)| (*id, row.fence)).collect();
-            // In the order in which results are recorded, so that the two wait for each other and never in a circle.
-            rows.sort_unstable_by_key(|(id, _)| *id);
+            let rows: Vec<(NoticeId, i64)> = self.lock().iter().map(|(id, row)| (*id, row.fence)).collect();
             if rows.is_empty() {
                 continue;
             }
