@@ -238,7 +238,8 @@ async fn a_new_address_has_no_mark(engine: Database) {
 
 /// FAILURES F2: a sender that looks at the due date and not at the row's own state repeats what was sent.
 async fn one_row_that_fails_for_ever_does_not_send_the_other_again(engine: Database) {
-    for (code, tries_most) in [(450, 8), (550, 1)] {
+    // An escalation waits two minutes and a bit at the longest.
+    for (code, tries_most) in [(450, 26), (550, 1)] {
         let server = SmtpServer::start(Script::new());
         let mut clinic = Clinic::open(engine).await;
         clinic.mail_by_smtp(&server).await;
