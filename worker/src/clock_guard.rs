@@ -224,7 +224,7 @@ mod tests {
             (
                 "set back a little",
                 None,
-                vec![(0, 1000), (1, 991), (2, 992)],
+                vec![(0, 1000), (1, 998), (2, 999)],
                 vec![ok, ok, ok],
             ),
             (
