@@ -253,7 +253,7 @@ mod tests {
             ),
             (
                 "another host a little ahead",
-                Some(1009),
+                Some(1002),
                 vec![(0, 1000), (1, 1001)],
                 vec![ok, ok],
             ),
