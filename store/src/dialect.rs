@@ -277,23 +277,16 @@ pub(crate) fn lock_waiting(
 /// for.
 const LEASE_FARTHEST_MS: i64 = 60_000;
 
-/// A row that can be claimed, locked until the transaction ends. Two workers never get one row.
-#[derive(Debug, QueryableByName)]
-pub(crate) struct DueOutboxRow {
-    /// As it stands before the claim.
-    #[diesel(embed)]
-    pub message: OutboxRow,
-}
-
 /// Rows of a lane that are due, and rows whose lease ran out: first attempts (their `retry_at` is 0) before repeats, oldest
-/// first. One lane at a time, so that the index gives them in this order and a claim reads no more than it takes.
+/// first. One lane at a time, so that the index gives them in this order and a claim reads no more than it takes. They are
+/// locked until the transaction ends: two workers never get one row.
 pub(crate) fn due_outbox(
     connection: &mut AnyConnection,
     lane: i32,
     limit: i64,
     clinical_now: i64,
     machine_now: i64,
-) -> QueryResult<Vec<DueOutboxRow>> {
+) -> QueryResult<Vec<OutboxRow>> {
     let sql = |lock: &str, [one, two, three, four, five]: [&str; 5]| {
         format!(
             "SELECT * FROM outbox WHERE state IN ('pending', 'leased') AND lane = {one} AND retry_at <= {two} \

@@ -277,6 +277,27 @@ impl Clinic {
         self.clinic
     }
 
+    /// The parts of readiness that are red; none when the whole is ready. They name nobody.
+    pub fn red_parts(&self) -> Vec<String> {
+        let answer = self.http.get("/health/ready");
+        for person in ["Robin", "Quillfeather", "@", "Nora", "Willow"] {
+            assert!(!answer.body.contains(person), "{}", answer.body);
+        }
+        let parts = answer.json()["parts"].as_array().expect("parts").clone();
+        let red: Vec<String> = parts
+            .iter()
+            .filter(|part| part["ok"] == json!(false))
+            .map(|part| part["name"].as_str().expect("a name").to_owned())
+            .collect();
+        assert_eq!(
+            answer.status,
+            if red.is_empty() { 200 } else { 503 },
+            "{}",
+            answer.body
+        );
+        red
+    }
+
     /// The clinic's id.
     pub fn id_of_clinic(&self) -> ClinicId {
         self.clinic

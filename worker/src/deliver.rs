@@ -360,9 +360,7 @@ impl Delivery {
         };
         state.quiet = rows.is_empty();
         self.report.outbox_readable = !self.results_wait;
-        if lane == Lane::Escalation {
-            self.worker.delivery_is_alive();
-        }
+        self.worker.delivery_is_alive();
         let mut stale = false;
         for row in rows {
             self.report.claimed += 1;

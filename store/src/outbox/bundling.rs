@@ -23,7 +23,7 @@ use diesel::sql_types::Bool;
 
 use super::claim::Sources;
 use crate::clock::{from_ms, to_ms};
-use crate::dialect::{self, DueOutboxRow, Finish};
+use crate::dialect::{self, Finish};
 use crate::error::Stop;
 use crate::rows;
 use crate::schema::outbox;
@@ -112,8 +112,8 @@ fn plan(candidates: &[Candidate], mails: &[Instant], now: Instant) -> Plan {
 }
 
 /// Whether no claim has taken the message before.
-fn is_first_try(due: &DueOutboxRow) -> bool {
-    may_be_bundled(&due.message) && due.message.attempts == 0 && due.message.state == "pending"
+fn is_first_try(due: &rows::OutboxRow) -> bool {
+    may_be_bundled(due) && due.attempts == 0 && due.state == "pending"
 }
 
 fn may_be_bundled(row: &rows::OutboxRow) -> bool {
@@ -129,15 +129,15 @@ fn is_bundle(row: &rows::OutboxRow) -> bool {
 
 /// Puts together what goes to one person, in the transaction of the claim and before the lease: gives what is to be leased
 /// and sent now.
-pub(super) fn bundle(tx: &mut Tx<'_>, due: Vec<DueOutboxRow>) -> Result<Vec<DueOutboxRow>, Stop> {
-    if due.iter().all(|it| it.message.lane < Lane::Reminder.rank()) {
+pub(super) fn bundle(tx: &mut Tx<'_>, due: Vec<rows::OutboxRow>) -> Result<Vec<rows::OutboxRow>, Stop> {
+    if due.iter().all(|it| it.lane < Lane::Reminder.rank()) {
         return Ok(due);
     }
     let mut due = without_changed_bundles(tx, due)?;
     let recipients: HashSet<&str> = due
         .iter()
         .filter(|it| is_first_try(it))
-        .map(|it| it.message.recipient_id.as_str())
+        .map(|it| it.recipient_id.as_str())
         .collect();
     if recipients.is_empty() {
         return Ok(due);
@@ -146,17 +146,16 @@ pub(super) fn bundle(tx: &mut Tx<'_>, due: Vec<DueOutboxRow>) -> Result<Vec<DueO
     let mails = mails_of_the_hour(tx, &recipients, &due)?;
     let (now, machine_now) = (to_ms(tx.now), to_ms(tx.machine_now));
     let waiting = dialect::lock_waiting(tx.connection, &recipients, now, machine_now)?;
-    let ours: HashSet<String> = due.iter().map(|it| it.message.id.clone()).collect();
-    let all: Vec<DueOutboxRow> = due
+    let ours: HashSet<String> = due.iter().map(|it| it.id.clone()).collect();
+    let all: Vec<rows::OutboxRow> = due
         .iter()
         .filter(|it| is_first_try(it))
-        .map(|it| it.message.clone())
+        .cloned()
         .chain(
             waiting
                 .into_iter()
                 .filter(|row| may_be_bundled(row) && !ours.contains(&row.id)),
         )
-        .map(|message| DueOutboxRow { message })
         .collect();
     for ((clinic, recipient), candidates) in candidates(tx, &all, &ours)? {
         let Ok(clinic) = clinic.parse::<ClinicId>() else {
@@ -182,7 +181,7 @@ pub(super) fn bundle(tx: &mut Tx<'_>, due: Vec<DueOutboxRow>) -> Result<Vec<DueO
             .chain(plan.later.iter().map(|(id, _)| id))
             .map(ToString::to_string)
             .collect();
-        due.retain(|it| !gone.contains(&it.message.id));
+        due.retain(|it| !gone.contains(&it.id));
     }
     Ok(due)
 }
@@ -190,12 +189,12 @@ pub(super) fn bundle(tx: &mut Tx<'_>, due: Vec<DueOutboxRow>) -> Result<Vec<DueO
 /// By clinic and recipient: those that are wanted now. The others go their own way and end with their own reason.
 fn candidates(
     tx: &mut Tx<'_>,
-    all: &[DueOutboxRow],
+    all: &[rows::OutboxRow],
     ours: &HashSet<String>,
 ) -> Result<BTreeMap<(String, String), Vec<Candidate>>, Stop> {
     let sources = Sources::of(tx, all)?;
     let mut by_recipient: BTreeMap<(String, String), Vec<Candidate>> = BTreeMap::new();
-    for row in all.iter().map(|it| &it.message) {
+    for row in all {
         let Some(notice) = super::open_notice(tx.shared, &row.id, &row.doc_sealed) else {
             continue;
         };
@@ -216,7 +215,7 @@ fn candidates(
 fn mails_of_the_hour(
     tx: &mut Tx<'_>,
     recipients: &[&str],
-    due: &[DueOutboxRow],
+    due: &[rows::OutboxRow],
 ) -> Result<HashMap<String, Vec<Instant>>, Stop> {
     let now = tx.now;
     let sent = outbox::state
@@ -231,7 +230,7 @@ fn mails_of_the_hour(
         .load(tx.connection)?;
     let mut mails: HashMap<String, Vec<Instant>> = HashMap::new();
     for (id, recipient, finished_at) in rows {
-        if !due.iter().any(|it| it.message.id == id) {
+        if !due.iter().any(|it| it.id == id) {
             mails
                 .entry(recipient)
                 .or_default()
@@ -242,7 +241,7 @@ fn mails_of_the_hour(
 }
 
 /// One message that says all of these, for the claim to take in their place.
-fn put_together(tx: &mut Tx<'_>, clinic: ClinicId, parts: &[&Notice]) -> Result<DueOutboxRow, Stop> {
+fn put_together(tx: &mut Tx<'_>, clinic: ClinicId, parts: &[&Notice]) -> Result<rows::OutboxRow, Stop> {
     let id: NoticeId = tx.new_id();
     let first = parts.first().ok_or(Stop::Conflict)?;
     let notice = Notice {
@@ -274,7 +273,7 @@ fn put_together(tx: &mut Tx<'_>, clinic: ClinicId, parts: &[&Notice]) -> Result<
     if bundled != ids.len() {
         return Err(Stop::Conflict);
     }
-    Ok(DueOutboxRow { message: row })
+    Ok(row)
 }
 
 /// A message waits until its recipient may get another mail; it was not tried.
@@ -286,11 +285,11 @@ fn put_back(tx: &mut Tx<'_>, id: NoticeId, at: Instant) -> Result<(), Stop> {
 }
 
 /// Ends bundles of which a message is no longer wanted, and frees the others.
-fn without_changed_bundles(tx: &mut Tx<'_>, due: Vec<DueOutboxRow>) -> Result<Vec<DueOutboxRow>, Stop> {
+fn without_changed_bundles(tx: &mut Tx<'_>, due: Vec<rows::OutboxRow>) -> Result<Vec<rows::OutboxRow>, Stop> {
     let names: Vec<String> = due
         .iter()
-        .filter(|it| is_bundle(&it.message))
-        .map(|it| bundled_in(&it.message.id))
+        .filter(|it| is_bundle(it))
+        .map(|it| bundled_in(&it.id))
         .collect();
     if names.is_empty() {
         return Ok(due);
@@ -300,13 +299,9 @@ fn without_changed_bundles(tx: &mut Tx<'_>, due: Vec<DueOutboxRow>) -> Result<Ve
         .filter(outbox::why.eq_any(names))
         .select(rows::OutboxRow::as_select())
         .load(tx.connection)?;
-    let members: Vec<DueOutboxRow> = members
-        .into_iter()
-        .map(|message| DueOutboxRow { message })
-        .collect();
     let sources = Sources::of(tx, &members)?;
     let mut changed: HashSet<String> = HashSet::new();
-    for row in members.iter().map(|it| &it.message) {
+    for row in &members {
         let wanted = super::open_notice(tx.shared, &row.id, &row.doc_sealed)
             .is_some_and(|notice| still_wanted(&notice, &sources.at_sending(row, tx.now)).is_ok());
         if !wanted {
@@ -315,9 +310,9 @@ fn without_changed_bundles(tx: &mut Tx<'_>, due: Vec<DueOutboxRow>) -> Result<Ve
     }
     let (ended, going): (Vec<_>, Vec<_>) = due
         .into_iter()
-        .partition(|it| is_bundle(&it.message) && changed.contains(&bundled_in(&it.message.id)));
+        .partition(|it| is_bundle(it) && changed.contains(&bundled_in(&it.id)));
     for bundle in ended {
-        diesel::update(outbox::table.find(&bundle.message.id))
+        diesel::update(outbox::table.find(&bundle.id))
             .set((
                 outbox::state.eq("dropped"),
                 outbox::why.eq(Some("bundle_changed")),
@@ -326,7 +321,7 @@ fn without_changed_bundles(tx: &mut Tx<'_>, due: Vec<DueOutboxRow>) -> Result<Ve
                 outbox::lease_until.eq(None::<i64>),
             ))
             .execute(tx.connection)?;
-        free(tx, &bundled_in(&bundle.message.id), 0)?;
+        free(tx, &bundled_in(&bundle.id), 0)?;
     }
     Ok(going)
 }

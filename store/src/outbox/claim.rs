@@ -13,7 +13,7 @@ use bedside_protocol::watch::Subject;
 use diesel::prelude::*;
 
 use crate::clock::{from_ms, to_ms};
-use crate::dialect::{self, DueOutboxRow, Finish, Lease};
+use crate::dialect::{self, Finish, Lease};
 use crate::error::{DatabaseError, Stop, StoreError};
 use crate::outbox::{DOCUMENT, RENDERED, bundling};
 use crate::rows;
@@ -86,13 +86,10 @@ pub(super) struct Sources {
 }
 
 impl Sources {
-    pub(super) fn of(tx: &mut Tx<'_>, due: &[DueOutboxRow]) -> Result<Self, Stop> {
+    pub(super) fn of(tx: &mut Tx<'_>, due: &[rows::OutboxRow]) -> Result<Self, Stop> {
         let ids =
             |of: fn(&rows::OutboxRow) -> (Option<&str>, Option<&String>), kind: &str| -> HashSet<String> {
-                let of_kind = due
-                    .iter()
-                    .map(|it| of(&it.message))
-                    .filter(|(is, _)| *is == Some(kind));
+                let of_kind = due.iter().map(of).filter(|(is, _)| *is == Some(kind));
                 of_kind.filter_map(|(_, id)| id.cloned()).collect()
             };
         let about = |kind| ids(|row| (Some(&row.about_kind), row.about_id.as_ref()), kind);
@@ -183,13 +180,9 @@ struct Told {
 }
 
 impl Told {
-    fn of(tx: &mut Tx<'_>, due: &[DueOutboxRow]) -> Result<Self, Stop> {
+    fn of(tx: &mut Tx<'_>, due: &[rows::OutboxRow]) -> Result<Self, Stop> {
         let mut told = Self::default();
-        let about_cases = || {
-            due.iter()
-                .map(|it| &it.message)
-                .filter(|row| row.about_kind == "case")
-        };
+        let about_cases = || due.iter().filter(|row| row.about_kind == "case");
         let subjects: HashSet<&String> = about_cases().filter_map(|row| row.subject_id.as_ref()).collect();
         let recipients: HashSet<&String> = about_cases().map(|row| &row.recipient_id).collect();
         let addressee_of = (outbox::about_id, outbox::about_round, outbox::recipient_id);
@@ -231,15 +224,15 @@ impl Told {
 }
 
 /// Ends rows whose very id cannot be read, so that they do not come back at the end of each lease (invariant I6).
-fn end_nameless(tx: &mut Tx<'_>, due: &[DueOutboxRow]) -> Result<(), Stop> {
+fn end_nameless(tx: &mut Tx<'_>, due: &[rows::OutboxRow]) -> Result<(), Stop> {
     let nameless: Vec<Finish> = due
         .iter()
-        .filter(|it| it.message.id.parse::<NoticeId>().is_err())
+        .filter(|it| it.id.parse::<NoticeId>().is_err())
         .map(|it| Finish {
-            id: it.message.id.clone(),
-            fence: it.message.fence + 1,
+            id: it.id.clone(),
+            fence: it.fence + 1,
             state: "failed",
-            retry_at: it.message.retry_at,
+            retry_at: it.retry_at,
             class: Some("broken".to_owned()),
             code: None,
             ambiguous: false,
@@ -349,7 +342,7 @@ impl Store {
             let sources = Sources::of(tx, &due)?;
             let mut leased = Vec::with_capacity(due.len());
             let mut handed_out = Vec::with_capacity(due.len());
-            for DueOutboxRow { message } in &due {
+            for message in &due {
                 let at_sending = sources.at_sending(message, tx.now);
                 let mut kept = None;
                 if let Some(claimed) = read_claimed(tx.shared, message, at_sending) {

@@ -229,7 +229,6 @@ pub(crate) fn case_value(shared: &Shared, row: &CaseRow) -> Result<Case, Stop> {
     Ok(seal::open_json(&shared.keys, place, &row.doc_sealed)?)
 }
 
-/// A clinic.
 /// Nothing in place of what cannot be read: who is to be told of something must not keep it from being written down. The
 /// damage is logged.
 pub(crate) fn or_nothing<T: Default>(clinic: ClinicId, read: Result<T, Stop>) -> Result<T, Stop> {
@@ -243,6 +242,7 @@ pub(crate) fn or_nothing<T: Default>(clinic: ClinicId, read: Result<T, Stop>) ->
     }
 }
 
+/// A clinic.
 pub(crate) fn clinic(tx: &mut Tx<'_>, id: ClinicId) -> Result<Option<Clinic>, Stop> {
     let row: Option<ClinicRow> = clinics::table
         .find(id.to_string())

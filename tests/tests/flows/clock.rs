@@ -7,7 +7,6 @@ use bedside_tests::on_both_engines;
 use bedside_worker::ClockState;
 use bedside_worker::housekeeping::Job;
 use chrono::Duration;
-use serde_json::json;
 
 on_both_engines!(
     a_clock_that_was_set_holds_reminders_until_it_agrees_and_escalations_never,
@@ -15,14 +14,6 @@ on_both_engines!(
     a_job_that_ran_is_not_run_again_by_a_restart_or_another_worker,
     an_audit_trail_that_does_not_verify_is_red_until_it_does,
 );
-
-fn red_parts(clinic: &Clinic) -> Vec<String> {
-    let parts = clinic.http.get("/health/ready").json()["parts"].clone();
-    let red = parts.as_array().expect("parts").iter();
-    let red = red.filter(|part| part["ok"] == json!(false));
-    red.map(|part| part["name"].as_str().expect("a name").to_owned())
-        .collect()
-}
 
 /// Puts an escalation and a reminder into the outbox; what of them goes out in one cycle.
 async fn sent_of_both(clinic: &mut Clinic) -> Vec<String> {
@@ -47,12 +38,12 @@ async fn a_clock_that_was_set_holds_reminders_until_it_agrees_and_escalations_ne
     clinic.clocks.jump_machine(Duration::minutes(-2));
     assert_eq!(sent_of_both(&mut clinic).await, [ESCALATION]);
     assert!(matches!(clinic.worker.clock_state(), ClockState::Behind { by_ms } if by_ms > 100_000));
-    assert!(red_parts(&clinic).contains(&"clock".to_owned()));
+    assert!(clinic.red_parts().contains(&"clock".to_owned()));
     for _ in 0..125 {
         clinic.clocks.advance_machine(Duration::seconds(1));
         clinic.worker.cycle().await;
     }
-    assert_eq!(red_parts(&clinic), Vec::<String>::new());
+    assert_eq!(clinic.red_parts(), Vec::<String>::new());
     let late: Vec<String> = clinic.mailbox.fresh().into_iter().map(|mail| mail.to).collect();
     assert_eq!(late, [REMINDER], "it waited and goes once");
 
@@ -62,7 +53,7 @@ async fn a_clock_that_was_set_holds_reminders_until_it_agrees_and_escalations_ne
         clinic.worker.clock_state(),
         ClockState::JumpedAhead { .. }
     ));
-    assert_eq!(red_parts(&clinic), ["clock"]);
+    assert_eq!(clinic.red_parts(), ["clock"]);
     for _ in 0..61 {
         clinic.clocks.advance_machine(Duration::minutes(1));
         clinic.worker.cycle().await;
@@ -72,7 +63,7 @@ async fn a_clock_that_was_set_holds_reminders_until_it_agrees_and_escalations_ne
         "an hour later it is believed"
     );
     assert_eq!(sent_of_both(&mut clinic).await, [ESCALATION, REMINDER]);
-    assert_eq!(red_parts(&clinic), Vec::<String>::new());
+    assert_eq!(clinic.red_parts(), Vec::<String>::new());
 }
 
 async fn a_worker_that_starts_behind_what_was_committed_says_so(engine: Database) {
@@ -81,7 +72,7 @@ async fn a_worker_that_starts_behind_what_was_committed_says_so(engine: Database
     let worker = clinic.worker_with(|_| {});
     worker.cycle().await;
     assert!(matches!(worker.clock_state(), ClockState::Behind { .. }));
-    assert!(red_parts(&clinic).contains(&"clock".to_owned()));
+    assert!(clinic.red_parts().contains(&"clock".to_owned()));
 }
 
 async fn a_job_that_ran_is_not_run_again_by_a_restart_or_another_worker(engine: Database) {
@@ -99,7 +90,7 @@ async fn a_job_that_ran_is_not_run_again_by_a_restart_or_another_worker(engine: 
 async fn an_audit_trail_that_does_not_verify_is_red_until_it_does(engine: Database) {
     let clinic = Clinic::open(engine).await;
     clinic.worker.keep_house(Job::VerifyAudit).await.expect("a look");
-    assert_eq!(red_parts(&clinic), Vec::<String>::new());
+    assert_eq!(clinic.red_parts(), Vec::<String>::new());
     let (off, on) = match engine {
         Database::Sqlite => ("DROP TRIGGER audit_refuses_update", "SELECT 1"),
         Database::Postgres => (
@@ -110,9 +101,9 @@ async fn an_audit_trail_that_does_not_verify_is_red_until_it_does(engine: Databa
     clinic.execute(off);
     clinic.execute("UPDATE audit SET action = action || '.changed' WHERE seq = 1");
     clinic.worker.keep_house(Job::VerifyAudit).await.expect("a look");
-    assert_eq!(red_parts(&clinic), ["audit"]);
+    assert_eq!(clinic.red_parts(), ["audit"]);
     clinic.execute("UPDATE audit SET action = REPLACE(action, '.changed', '') WHERE seq = 1");
     clinic.execute(on);
     clinic.worker.keep_house(Job::VerifyAudit).await.expect("a look");
-    assert_eq!(red_parts(&clinic), Vec::<String>::new());
+    assert_eq!(clinic.red_parts(), Vec::<String>::new());
 }

@@ -16,14 +16,6 @@ on_both_engines!(
     a_new_on_call_list_does_not_disturb_a_case_that_is_taken,
 );
 
-fn red_parts(clinic: &Clinic) -> Vec<String> {
-    let parts = clinic.http.get("/health/ready").json()["parts"].clone();
-    let red = parts.as_array().expect("parts").iter();
-    let red = red.filter(|part| part["ok"] == json!(false));
-    red.map(|part| part["name"].as_str().expect("a name").to_owned())
-        .collect()
-}
-
 /// A case is open, opened by the sitter's call for help.
 async fn with_case(engine: Database) -> Play {
     let mut play = Play::planned(Clinic::open(engine).await).await;
@@ -58,7 +50,7 @@ async fn a_duty_that_lost_its_wake_up_goes_on_and_the_administrator_is_told_once
     play.clinic.execute(forget);
     // Nothing wakes it by itself: the ladder's next step at four minutes would be silent for ever.
     later(&mut play, 5).await;
-    assert_eq!(red_parts(&play.clinic), ["duties"]);
+    assert_eq!(play.clinic.red_parts(), ["duties"]);
     let mails = play.clinic.mailbox.fresh();
     let administrator = play.clinic.address("administrator");
     let to_administrator: Vec<_> = mails.iter().filter(|mail| mail.to == administrator).collect();
@@ -73,7 +65,7 @@ async fn a_duty_that_lost_its_wake_up_goes_on_and_the_administrator_is_told_once
     );
     later(&mut play, 1).await;
     assert_eq!(
-        red_parts(&play.clinic),
+        play.clinic.red_parts(),
         Vec::<String>::new(),
         "a later look finds nothing"
     );
@@ -92,11 +84,11 @@ async fn a_case_that_lost_its_duty_goes_on_with_its_next_round(engine: Database)
     let mut play = with_case(engine).await;
     play.clinic.execute("DELETE FROM duties WHERE kind = 'take_case'");
     later(&mut play, 1).await;
-    assert_eq!(red_parts(&play.clinic), ["duties"]);
+    assert_eq!(play.clinic.red_parts(), ["duties"]);
     assert_eq!(told(&mut play, "nurse", "Case"), 1, "the nurse hears of it again");
     later(&mut play, 4).await;
     assert_eq!(told(&mut play, "prescriber", "Case"), 1, "and the ladder climbs");
-    assert_eq!(red_parts(&play.clinic), Vec::<String>::new());
+    assert_eq!(play.clinic.red_parts(), Vec::<String>::new());
     play.clinic.nothing_is_left_to_send().await;
 }
 
@@ -105,10 +97,10 @@ async fn a_duty_that_no_tick_can_find_is_told_and_stays_red(engine: Database) {
     play.clinic
         .execute("UPDATE duties SET subject_kind = 'nonsense', subject_id = 'x' WHERE kind = 'take_case'");
     later(&mut play, 6).await;
-    assert_eq!(red_parts(&play.clinic), ["duties"]);
+    assert_eq!(play.clinic.red_parts(), ["duties"]);
     assert_eq!(told(&mut play, "administrator", "needs a look"), 1);
     later(&mut play, 6).await;
-    assert_eq!(red_parts(&play.clinic), ["duties"], "it could not be mended");
+    assert_eq!(play.clinic.red_parts(), ["duties"], "it could not be mended");
 }
 
 async fn without_a_good_run_of_the_auditor_there_is_no_heartbeat(engine: Database) {

@@ -25,27 +25,6 @@ const STAFF: [&str; 6] = [
     "coordinator",
 ];
 
-/// The parts that are red; none when the whole is ready.
-fn red_parts(clinic: &Clinic) -> Vec<String> {
-    let answer = clinic.http.get("/health/ready");
-    for person in ["Robin", "Quillfeather", "@", "Nora", "Willow"] {
-        assert!(!answer.body.contains(person), "{}", answer.body);
-    }
-    let parts = answer.json()["parts"].as_array().expect("parts").clone();
-    let red: Vec<String> = parts
-        .iter()
-        .filter(|part| part["ok"] == json!(false))
-        .map(|part| part["name"].as_str().expect("a name").to_owned())
-        .collect();
-    assert_eq!(
-        answer.status,
-        if red.is_empty() { 200 } else { 503 },
-        "{}",
-        answer.body
-    );
-    red
-}
-
 fn set_on_call(clinic: &Clinic, places: &[(&str, &str)]) {
     let places = places
         .iter()
@@ -62,19 +41,19 @@ async fn a_clinic_with_a_session_and_no_nurse_on_call_is_not_ready(engine: Datab
     let clinic = Clinic::open(engine).await;
     set_on_call(&clinic, &few);
     assert!(
-        red_parts(&clinic).is_empty(),
+        clinic.red_parts().is_empty(),
         "without a session nobody needs to be on call"
     );
     let enough = [few[0], few[1], ("nurse", "nurse"), ("backup", "backup")];
     set_on_call(&clinic, &enough);
     let play = Play::planned(clinic).await;
-    assert!(red_parts(&play.clinic).is_empty());
+    assert!(play.clinic.red_parts().is_empty());
     set_on_call(&play.clinic, &few);
-    assert_eq!(red_parts(&play.clinic), ["on_call"]);
+    assert_eq!(play.clinic.red_parts(), ["on_call"]);
     set_on_call(&play.clinic, &enough[..3]);
-    assert_eq!(red_parts(&play.clinic), ["on_call"], "the backup is missing");
+    assert_eq!(play.clinic.red_parts(), ["on_call"], "the backup is missing");
     set_on_call(&play.clinic, &enough);
-    assert!(red_parts(&play.clinic).is_empty());
+    assert!(play.clinic.red_parts().is_empty());
 }
 
 async fn a_case_of_which_every_mail_is_refused_is_not_ready(engine: Database) {
@@ -87,14 +66,14 @@ async fn a_case_of_which_every_mail_is_refused_is_not_ready(engine: Database) {
     }
     play.sitter("/help", &json!({})).expect(200);
     play.clinic.cycle().await;
-    assert!(red_parts(&play.clinic).is_empty(), "not yet a minute");
+    assert!(play.clinic.red_parts().is_empty(), "not yet a minute");
     play.clinic.advance(2).await;
-    assert_eq!(red_parts(&play.clinic), ["escalations"]);
+    assert_eq!(play.clinic.red_parts(), ["escalations"]);
     // Somebody takes it without a mail: it was heard.
     let id = play.case()["id"].as_str().expect("an id").to_owned();
     let path = format!("/v1/cases/{id}/acknowledge");
     play.clinic.staff("nurse").post(&path, &json!({})).expect(200);
-    assert!(red_parts(&play.clinic).is_empty());
+    assert!(play.clinic.red_parts().is_empty());
 }
 
 async fn a_subject_that_fails_again_and_again_is_not_ready(engine: Database) {
@@ -105,12 +84,12 @@ async fn a_subject_that_fails_again_and_again_is_not_ready(engine: Database) {
     clinic.clocks.set_clinical(play.planned_at);
     let failing = clinic.worker.cycle().await;
     assert_eq!((failing.tick.failed, failing.tick.decided), (1, 0), "{failing:?}");
-    assert!(red_parts(clinic).is_empty(), "once is no fault");
+    assert!(clinic.red_parts().is_empty(), "once is no fault");
     clinic.clocks.advance_machine(SET_ASIDE);
     clinic.worker.cycle().await;
-    assert_eq!(red_parts(clinic), ["subjects"]);
+    assert_eq!(clinic.red_parts(), ["subjects"]);
     clinic.heal_session(&session);
     clinic.clocks.advance_machine(SET_ASIDE);
     clinic.cycle().await;
-    assert!(red_parts(clinic).is_empty(), "it works again");
+    assert!(clinic.red_parts().is_empty(), "it works again");
 }

@@ -6,21 +6,12 @@ use bedside_tests::on_both_engines;
 use bedside_tests::play::{Play, SITTER};
 use bedside_worker::Standby;
 use chrono::Duration;
-use serde_json::json;
 
 on_both_engines!(
     a_check_that_is_missed_without_a_worker_is_asked_for_and_escalated_by_a_standby,
     silence_before_the_standby_is_a_gap_and_its_own_watch_is_none,
     a_standby_does_nothing_on_a_schema_that_is_not_its_own,
 );
-
-fn red_parts(clinic: &Clinic) -> Vec<String> {
-    let parts = clinic.http.get("/health/ready").json()["parts"].clone();
-    let red = parts.as_array().expect("parts").iter();
-    let red = red.filter(|part| part["ok"] == json!(false));
-    red.map(|part| part["name"].as_str().expect("a name").to_owned())
-        .collect()
-}
 
 fn pass(clinic: &Clinic, by_s: i64) {
     clinic.clocks.advance_machine(Duration::seconds(by_s));
@@ -67,14 +58,14 @@ async fn a_check_that_is_missed_without_a_worker_is_asked_for_and_escalated_by_a
     assert_eq!(Play::causes(&play.case()), ["missed_check_in"]);
 
     assert_eq!(play.clinic.texts(beats), beats_before, "no heartbeat");
-    assert_eq!(red_parts(&play.clinic), ["worker", "standby"]);
+    assert_eq!(play.clinic.red_parts(), ["worker", "standby"]);
     let silent_for = play.clinic.store.watch_health().await.expect("health").silent_for;
     assert!(silent_for > Some(Duration::minutes(9)), "the dose stays locked");
 
     // A worker comes back: the standby stops at once and nothing was a gap.
     play.clinic.cycle().await;
     assert!(!standby.step().await.at_work);
-    assert_eq!(red_parts(&play.clinic), Vec::<String>::new());
+    assert_eq!(play.clinic.red_parts(), Vec::<String>::new());
     assert_eq!(
         play.clinic.texts("SELECT id AS value FROM watch_gaps"),
         Vec::<String>::new()
