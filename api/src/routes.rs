@@ -16,7 +16,9 @@ use crate::app::App;
 use crate::docs;
 use crate::envelope;
 use crate::error::ApiError;
-use crate::handlers::{cases, clinic, health, help, login, me, messages, patients, sessions, sitting};
+use crate::handlers::{
+    cases, clinic, health, help, login, lozenges, me, messages, patients, sessions, sitting,
+};
 
 /// Who may call a route.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -99,6 +101,8 @@ pub const ACCESS: &[(&str, &str, Access)] = &[
     ("POST", "/v1/me/sessions/{id}/vitals", Access::Patient),
     ("POST", "/v1/me/sessions/{id}/help", Access::Reporter),
     ("POST", "/v1/me/help", Access::Reporter),
+    ("GET", "/v1/me/lozenges", Access::Patient),
+    ("POST", "/v1/me/lozenges", Access::Patient),
     // Sitter
     ("GET", "/v1/sitting/{token}", Access::Link),
     ("POST", "/v1/sitting/{token}/accept", Access::Link),
@@ -118,6 +122,8 @@ pub const ACCESS: &[(&str, &str, Access)] = &[
     ("PUT", "/v1/patients/{id}/comms", Access::Staff(CARE)),
     ("POST", "/v1/patients/{id}/orders", Access::Staff(PRESCRIBERS)),
     ("POST", "/v1/patients/{id}/sessions", Access::Staff(CARE)),
+    ("GET", "/v1/patients/{id}/lozenges", Access::Staff(CARE)),
+    ("POST", "/v1/patients/{id}/lozenges", Access::Staff(CLINICIANS)),
     ("GET", "/v1/sessions/{id}", Access::Staff(CASES)),
     ("GET", "/v1/sessions/{id}/timeline", Access::Staff(TIMELINE)),
     ("POST", "/v1/sessions/{id}/hold", Access::Staff(CLINICIANS)),
@@ -231,7 +237,9 @@ fn json_routes(config: &mut utoipa_actix_web::service_config::ServiceConfig<'_>)
         .service(me::check_in)
         .service(me::measure)
         .service(me::help_in_session)
-        .service(me::help);
+        .service(me::help)
+        .service(lozenges::own_ledger)
+        .service(lozenges::enter_own);
     config
         .service(sitting::page)
         .service(sitting::accept)
@@ -250,7 +258,9 @@ fn json_routes(config: &mut utoipa_actix_web::service_config::ServiceConfig<'_>)
         .service(patients::find)
         .service(patients::set_comms)
         .service(patients::sign_order)
-        .service(patients::plan_session);
+        .service(patients::plan_session)
+        .service(lozenges::ledger_of_patient)
+        .service(lozenges::enter_for_patient);
     config
         .service(sessions::find)
         .service(sessions::timeline)

@@ -126,6 +126,18 @@ pub enum Cause {
         /// Whether all was well.
         all_well: bool,
     },
+    /// A count of the lozenges that differs from the ledger.
+    CountDiffers {
+        /// What the ledger says.
+        expected: i64,
+        /// What was counted.
+        counted: u32,
+    },
+    /// Lozenges are lost or stolen.
+    LozengesLost {
+        /// How many.
+        count: u32,
+    },
     /// A message to a contact cannot be delivered.
     Undeliverable {
         /// The message.
@@ -156,6 +168,8 @@ impl Cause {
             Self::NoAnswer { .. } => "no_answer",
             Self::SitterOnPatientsDevice => "sitter_on_patients_device",
             Self::LateAnswer { .. } => "late_answer",
+            Self::CountDiffers { .. } => "count_differs",
+            Self::LozengesLost { .. } => "lozenges_lost",
             Self::Undeliverable { .. } => "undeliverable",
         }
     }

@@ -12,6 +12,7 @@ use crate::ladder::Ladder;
 mod alarms;
 mod check;
 mod checklist;
+mod ledger;
 mod plan;
 mod sitter;
 mod timetable;
@@ -20,6 +21,7 @@ mod words;
 
 pub use alarms::{Advice, CaseRules, LevelRules, RedFlag, WatchRules};
 pub use checklist::{Asks, Blocks, Item, ItemPhase, OtherAnswer};
+pub use ledger::LedgerRules;
 pub use plan::{LocalHours, OrderLimits, PlanRules, QuietHours};
 pub use sitter::SitterRules;
 pub use timetable::{
@@ -96,6 +98,9 @@ pub struct ProtocolDocument {
     pub watch: WatchRules,
     /// When patients are not disturbed between sessions.
     pub quiet_hours: QuietHours,
+    /// What the lozenge ledger tells the care team.
+    #[serde(default)]
+    pub ledger: LedgerRules,
     /// Texts for every screen.
     pub words: Words,
 }

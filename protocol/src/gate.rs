@@ -6,7 +6,8 @@
 use crate::case::Level;
 use crate::checklist::{Actor, Answer, AnswerValue};
 use crate::document::{Asks, Blocks, Item, ItemPhase};
-use crate::order::AfterHold;
+use crate::ledger;
+use crate::order::{AfterHold, Order};
 use crate::people::{Caller, CommsStatus, OnCallPlace};
 use crate::record::SessionRecord;
 use crate::session::SessionState;
@@ -146,8 +147,19 @@ fn order_reasons(record: &SessionRecord, now: Instant) -> Vec<Reason> {
                 "Your order has expired. Please talk to your clinic.",
             )]
         }
-        Some(_) => Vec::new(),
+        Some(order) => too_few_lozenges(record, order).into_iter().collect(),
     }
+}
+
+fn too_few_lozenges(record: &SessionRecord, order: &Order) -> Option<Reason> {
+    let left = ledger::balance(&record.course.ledger, record.around.lozenges_taken_elsewhere)?;
+    let needed = i64::from(order.content.instruction.lozenge_count);
+    (left < needed).then(|| {
+        Reason::new(
+            ReasonCode::TooFewLozenges,
+            "By the clinic's count you have fewer lozenges than your order says. Please count them and talk to your clinic.",
+        )
+    })
 }
 
 fn clinic_reasons(record: &SessionRecord) -> Vec<Reason> {

@@ -79,6 +79,8 @@ ids! {
     LinkId,
     /// A stretch of time in which no worker was watching.
     GapId,
+    /// One line of a lozenge ledger.
+    LedgerEntryId,
 }
 
 /// Where new identifiers come from: an instant and a source of random bytes, both handed in.

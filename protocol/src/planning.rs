@@ -79,6 +79,7 @@ pub fn new_record(patient: &PatientRecord, session: Session) -> SessionRecord {
         session,
         patient: patient.patient.clone(),
         order: patient.order.clone(),
+        course: patient.course.clone(),
         sitters: Vec::new(),
         answers: Vec::new(),
         check_ins: Vec::new(),

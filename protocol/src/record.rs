@@ -12,6 +12,7 @@ use serde_json::Value;
 use crate::case::Level;
 use crate::check_in::CheckInAnswer;
 use crate::checklist::Answer;
+use crate::course::Course;
 use crate::document::ProtocolDocument;
 use crate::id::{CaseId, Ids, LinkId, PersonId, SessionId, SitterId};
 use crate::notice::Notice;
@@ -36,6 +37,8 @@ pub struct Surroundings {
     pub watch_health: WatchHealth,
     /// Doses of the patient's other sessions, oldest first.
     pub other_doses: Vec<Instant>,
+    /// Lozenges of those doses.
+    pub lozenges_taken_elsewhere: u32,
     /// Levels of the patient's open cases with other subjects.
     pub other_open_cases: Vec<Level>,
 }
@@ -49,6 +52,8 @@ pub struct SessionRecord {
     pub patient: Patient,
     /// The patient's signed order in force. Read, never written through a session.
     pub order: Option<Order>,
+    /// The patient's own documents. Read, never written through a session.
+    pub course: Course,
     /// Every sitter that was asked, oldest first.
     pub sitters: Vec<Sitter>,
     /// Every answer to the checklist, oldest first; the last of an item and actor counts.
@@ -87,6 +92,8 @@ pub struct PatientRecord {
     pub patient: Patient,
     /// The signed order in force.
     pub order: Option<Order>,
+    /// Their own documents beside the sessions.
+    pub course: Course,
     /// Their sessions, by ordinal.
     pub sessions: Vec<Session>,
     /// Duties and cases that belong to no session.

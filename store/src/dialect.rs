@@ -10,12 +10,12 @@ use diesel::sql_types::{Array, BigInt, Binary, Bool, Integer, Nullable, Text};
 use crate::engine::{AnyConnection, Role};
 use crate::migrate;
 use crate::rows::{
-    AnswerRow, AuditRow, CaseRow, CheckInRow, DutyRow, LinkRow, OnCallRow, OutboxRow, PatientRow, ReadingRow,
-    RefusedAddressRow, SessionRow, SitterRow,
+    AnswerRow, AuditRow, CaseRow, CheckInRow, DutyRow, LinkRow, OnCallRow, OutboxRow, PatientDocumentRow,
+    PatientRow, ReadingRow, RefusedAddressRow, SessionRow, SitterRow,
 };
 use crate::schema::{
-    answers, audit, cases, check_ins, duties, links, on_call, outbox, outbox_done, patients, readings,
-    refused_addresses, sessions, sitters,
+    answers, audit, cases, check_ins, duties, links, on_call, outbox, outbox_done, patient_documents,
+    patients, readings, refused_addresses, sessions, sitters,
 };
 
 /// Rows in one INSERT: PostgreSQL takes 65,535 parameters, the widest row has 28.
@@ -197,6 +197,7 @@ batch_inserts! {
     insert_answers: AnswerRow => answers,
     insert_check_ins: CheckInRow => check_ins,
     insert_readings: ReadingRow => readings,
+    insert_patient_documents: PatientDocumentRow => patient_documents,
     insert_duties: DutyRow => duties,
     insert_cases: CaseRow => cases,
     insert_links: LinkRow => links,

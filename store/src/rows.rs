@@ -4,7 +4,7 @@ use diesel::prelude::*;
 
 use crate::schema::{
     accounts, answers, audit, cases, check_ins, clinics, duties, idempotency, links, on_call, orders, outbox,
-    patients, readings, refresh_tokens, refused_addresses, sessions, sitters, watch_gaps,
+    patient_documents, patients, readings, refresh_tokens, refused_addresses, sessions, sitters, watch_gaps,
 };
 
 #[derive(Debug, Clone, Queryable, Selectable, Insertable)]
@@ -121,6 +121,17 @@ pub(crate) struct CheckInRow {
     pub session_id: String,
     pub position: i32,
     pub duty_id: String,
+    pub doc_sealed: Vec<u8>,
+}
+
+#[derive(Debug, Clone, Queryable, Selectable, Insertable)]
+#[diesel(table_name = patient_documents)]
+pub(crate) struct PatientDocumentRow {
+    pub id: String,
+    pub clinic_id: String,
+    pub patient_id: String,
+    pub kind: String,
+    pub position: i32,
     pub doc_sealed: Vec<u8>,
 }
 

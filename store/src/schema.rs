@@ -378,6 +378,17 @@ diesel::table! {
 }
 
 diesel::table! {
+    patient_documents (id) {
+        id -> Text,
+        clinic_id -> Text,
+        patient_id -> Text,
+        kind -> Text,
+        position -> Integer,
+        doc_sealed -> Binary,
+    }
+}
+
+diesel::table! {
     housekeeping (job) {
         job -> Text,
         ran_at -> BigInt,
@@ -414,4 +425,5 @@ diesel::allow_tables_to_appear_in_same_query!(
     watch_told,
     standby,
     housekeeping,
+    patient_documents,
 );

@@ -5,6 +5,7 @@ pub mod clinic;
 pub mod health;
 pub mod help;
 pub mod login;
+pub mod lozenges;
 pub mod me;
 pub mod messages;
 pub mod patients;

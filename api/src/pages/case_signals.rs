@@ -135,6 +135,10 @@ fn cause_text(about: About<'_>, cause: &Cause, clock: WallClock) -> String {
                 due_text(about, *duty, clock)
             )
         }
+        Cause::CountDiffers { expected, counted } => {
+            format!("Lozenges were counted: {counted}. By the ledger there should be {expected}")
+        }
+        Cause::LozengesLost { count } => format!("Lozenges are lost or stolen: {count}"),
         Cause::Undeliverable { .. } => "A message to one of the care team could not be delivered".to_owned(),
     }
 }

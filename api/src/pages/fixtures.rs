@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use bedside_protocol::answering::{self, Form};
 use bedside_protocol::checklist::{Actor, AnswerValue};
+use bedside_protocol::course::Course;
 use bedside_protocol::document::{Asks, ItemPhase, ProtocolDocument};
 use bedside_protocol::dosing::{self, DoseReport};
 use bedside_protocol::id::{Ids, PersonId, SitterId};
@@ -359,6 +360,7 @@ pub fn patient_record() -> PatientRecord {
             signed_at: at("2026-11-01T15:00:00Z"),
             countersigned_by: None,
         }),
+        course: Course::default(),
         sessions: Vec::new(),
         watch: Watch::default(),
         around: Surroundings {
@@ -385,6 +387,7 @@ pub fn patient_record() -> PatientRecord {
                 gaps: Vec::new(),
             },
             other_doses: Vec::new(),
+            lozenges_taken_elsewhere: 0,
             other_open_cases: Vec::new(),
         },
     }

@@ -3,6 +3,7 @@
 //! JSON types live here and nowhere else; protocol values never leave the program as they are.
 
 mod case;
+mod ledger;
 mod message;
 mod outcome;
 mod patient;
@@ -13,6 +14,7 @@ mod sitting;
 mod today;
 
 pub use case::{CaseListView, CaseRowView, CaseView, ContactView, SignalView};
+pub use ledger::{LedgerEntryView, LedgerView};
 pub use message::{MessageListView, MessageView, ThingView};
 pub use outcome::{AnsweredView, CheckedInView, InvitedView, LoggedView, MeasuredView, ResultView, ShowView};
 pub use patient::{EmergencyContactView, OnCallView, PatientView, StaffView};

@@ -2,7 +2,7 @@
 
 use bedside_protocol::checklist::Actor;
 use bedside_protocol::gate;
-use bedside_protocol::people::Patient;
+use bedside_protocol::ledger;
 use bedside_protocol::record::{PatientRecord, SessionRecord};
 use bedside_protocol::sitter::Sitter;
 use bedside_protocol::time::Instant;
@@ -40,14 +40,19 @@ pub struct TodayPatient {
     pub zone: String,
     /// `active`, `paused`, `hospital`, `deceased` or `withdrawn`.
     pub comms: String,
+    /// How many lozenges should be there; absent when nobody keeps the ledger.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub lozenges_left: Option<i64>,
 }
 
 impl TodayPatient {
-    fn of(patient: &Patient) -> Self {
+    fn of(record: &PatientRecord) -> Self {
+        let patient = &record.patient;
         Self {
             first_name: patient.first_name.clone(),
             zone: patient.zone.name().to_owned(),
             comms: patient.comms.name().to_owned(),
+            lozenges_left: ledger::balance(&record.course.ledger, ledger::taken(&record.sessions)),
         }
     }
 }
@@ -160,7 +165,7 @@ impl TodayView {
         let around = session.map_or(&patient.around, |session| &session.around);
         Self {
             now,
-            patient: TodayPatient::of(&patient.patient),
+            patient: TodayPatient::of(patient),
             session: session.map(|session| OwnSessionView::of(session, now)),
             words: WordsView::of(&around.protocol.words, &around.clinic.phone),
             red_flags: red_flags(&around.protocol),

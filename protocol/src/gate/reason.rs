@@ -26,6 +26,8 @@ pub enum ReasonCode {
     NoOrder,
     /// The last day of the order is over.
     OrderExpired,
+    /// The ledger says that there are fewer lozenges than ordered.
+    TooFewLozenges,
     /// The sitter was asked and has not said yes.
     SitterNotAccepted,
     /// Nobody is asked to sit.
@@ -66,6 +68,7 @@ impl ReasonCode {
             Self::Rolling7Days => "rolling-7-days",
             Self::NoOrder => "no-order",
             Self::OrderExpired => "order-expired",
+            Self::TooFewLozenges => "too-few-lozenges",
             Self::SitterNotAccepted => "sitter-not-accepted",
             Self::NoSitter => "no-sitter",
             Self::NobodyOnCall => "nobody-on-call",

@@ -15,6 +15,7 @@ mod dose;
 mod gate;
 mod invariants;
 mod ladders;
+mod ledger;
 mod lines;
 mod mending;
 mod names;

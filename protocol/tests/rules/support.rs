@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use bedside_protocol::course::Course;
 use bedside_protocol::document::ProtocolDocument;
 use bedside_protocol::duty::{Duty, DutyState};
 use bedside_protocol::id::{Ids, PersonId};
@@ -105,6 +106,7 @@ pub fn patient_record() -> PatientRecord {
             version: 1,
         },
         order: Some(order(1, 10)),
+        course: Course::default(),
         sessions: Vec::new(),
         watch: Watch::default(),
         around: Surroundings {
@@ -129,6 +131,7 @@ pub fn patient_record() -> PatientRecord {
                 gaps: Vec::new(),
             },
             other_doses: Vec::new(),
+            lozenges_taken_elsewhere: 0,
             other_open_cases: Vec::new(),
         },
     }

@@ -3,6 +3,7 @@
 use bedside_protocol::case::{Case, Level};
 use bedside_protocol::duty::Duty;
 use bedside_protocol::id::{ClinicId, PersonId, SessionId};
+use bedside_protocol::ledger;
 use bedside_protocol::order::Order;
 use bedside_protocol::people::{Clinic, OnCallPerson, OnCallPlace, Patient};
 use bedside_protocol::record::{PatientRecord, SessionRecord, Surroundings};
@@ -16,6 +17,7 @@ use crate::accounts;
 use crate::clock::from_ms;
 use crate::dialect;
 use crate::error::{DatabaseError, Stop};
+use crate::records::course;
 use crate::rows::{CaseRow, ClinicRow, DutyRow, OrderRow, PatientRow, SessionRow};
 use crate::schema::{
     accounts as accounts_table, answers, cases, check_ins, clinics, duties, on_call, orders, patients,
@@ -84,6 +86,7 @@ fn session_of(tx: &mut Tx<'_>, row: &SessionRow) -> Result<Option<SessionRecord>
             &row.id,
         )?,
         session,
+        course: course::load(tx, &row.patient_id)?,
         patient,
         order,
     }))
@@ -114,6 +117,7 @@ fn patient_of(tx: &mut Tx<'_>, row: &PatientRow) -> Result<Option<PatientRecord>
     let version = Shared::protocol_in_force(tx.connection)?;
     Ok(Some(PatientRecord {
         order: order_in_force(tx, &row.id)?,
+        course: course::load(tx, &row.id)?,
         sessions: sessions_of(tx, &row.id)?,
         watch: watch_of(tx, &row.id)?,
         around: surroundings(tx, patient.clinic, &version, &row.id, &row.id)?,
@@ -322,13 +326,17 @@ fn surroundings(
     let protocol = tx.shared.protocol(tx.connection, protocol_version)?;
     let on_call = on_call_of(tx, clinic_id)?;
     let watch_health = watch::health(tx)?;
-    let doses: Vec<Option<i64>> = sessions::table
+    let dosed: Vec<SessionRow> = sessions::table
         .filter(sessions::patient_id.eq(patient))
         .filter(sessions::dosed_at.is_not_null().and(sessions::id.ne(subject)))
         .order(sessions::dosed_at)
-        .select(sessions::dosed_at)
+        .select(SessionRow::as_select())
         .load(tx.connection)?;
-    let other_doses: Vec<Instant> = doses.into_iter().flatten().map(from_ms).collect();
+    let other_doses: Vec<Instant> = dosed.iter().filter_map(|row| row.dosed_at).map(from_ms).collect();
+    let dosed: Vec<Session> = dosed
+        .iter()
+        .map(|row| session_value(tx.shared, row))
+        .collect::<Result<_, _>>()?;
     let of_patient = sessions::table
         .filter(sessions::patient_id.eq(patient))
         .select(sessions::id);
@@ -348,6 +356,7 @@ fn surroundings(
         on_call,
         watch_health,
         other_doses,
+        lozenges_taken_elsewhere: ledger::taken(&dosed),
         other_open_cases,
     })
 }

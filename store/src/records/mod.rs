@@ -1,6 +1,7 @@
 //! Rows to records and back: loaded whole, saved by what differs.
 
 mod changes;
+mod course;
 pub(crate) mod load;
 pub(crate) mod save;
 mod save_watch;

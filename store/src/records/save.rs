@@ -16,6 +16,7 @@ use crate::clock::to_ms;
 use crate::dialect;
 use crate::error::Stop;
 use crate::records::changes::{Changes, Owner, changes, expect_one, number, sealed};
+use crate::records::course::CourseChanges;
 use crate::records::load;
 use crate::records::save_watch::WatchChanges;
 use crate::rows::{AnswerRow, CheckInRow, OrderRow, ReadingRow, SessionRow, SitterRow};
@@ -222,9 +223,11 @@ pub(crate) fn patient(
         Subject::Patient(before.patient.id),
     );
     let watch_changes = WatchChanges::between(&before.watch, &after.watch)?;
+    let course_changes = CourseChanges::between(tx, &owner, &before.course, &after.course)?;
     let ordered = before.order != after.order;
     let anything = before.patient != after.patient
         || ordered
+        || !course_changes.is_empty()
         || !watch_changes.is_empty()
         || !new_sessions.is_empty()
         || says_something(decision);
@@ -240,6 +243,7 @@ pub(crate) fn patient(
         insert_order(tx, &owner, order)?;
         told = sessions_to_tell(tx, before)?;
     }
+    course_changes.save(tx)?;
     watch_changes.save(tx, &owner)?;
     say(tx, &owner, decision)?;
     for record in &told {

@@ -6,6 +6,7 @@ mod cases;
 mod clock;
 mod dose;
 mod happy;
+mod lozenges;
 mod messages;
 mod metrics;
 mod missed;

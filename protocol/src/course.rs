@@ -1,0 +1,13 @@
+//! The course: a patient's own documents beside their sessions, what belongs to all sessions together.
+//!
+//! They are part of the patient's record and change only by a rule about the patient, under the patient's version. A rule
+//! about a session reads them.
+
+use crate::ledger::LedgerEntry;
+
+/// A patient's documents, each list oldest first. Nothing is ever taken out of a list.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Course {
+    /// Lozenges that came, went astray or were counted.
+    pub ledger: Vec<LedgerEntry>,
+}

@@ -1,0 +1,125 @@
+//! A patient's own documents: all kinds in one table, loaded by one statement, saved where they differ.
+
+use bedside_protocol::course::Course;
+use diesel::prelude::*;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use crate::dialect;
+use crate::error::Stop;
+use crate::records::changes::{Changes, Owner, changes, expect_one, sealed};
+use crate::rows::PatientDocumentRow;
+use crate::schema::patient_documents;
+use crate::seal::{self, Place};
+use crate::store::Shared;
+use crate::transaction::Tx;
+
+/// The lists of a course, each with its kind in the table.
+macro_rules! lists {
+    ($($list:ident: $kind:literal),* $(,)?) => {
+        /// A patient's course.
+        pub(super) fn load(tx: &mut Tx<'_>, patient: &str) -> Result<Course, Stop> {
+            let rows: Vec<PatientDocumentRow> = patient_documents::table
+                .filter(patient_documents::patient_id.eq(patient))
+                .order((patient_documents::kind, patient_documents::position))
+                .select(PatientDocumentRow::as_select())
+                .load(tx.connection)?;
+            Ok(Course {
+                $($list: open(tx.shared, &rows, $kind)?,)*
+            })
+        }
+
+        impl CourseChanges {
+            /// What a rule changed.
+            pub(super) fn between(
+                tx: &Tx<'_>,
+                owner: &Owner,
+                before: &Course,
+                after: &Course,
+            ) -> Result<Self, Stop> {
+                let mut found = Self::default();
+                $({
+                    let differ = changes("patient_documents", &before.$list, &after.$list, |it| it.id)?;
+                    found.add(tx, owner, $kind, &differ, |it| it.id.to_string())?;
+                })*
+                Ok(found)
+            }
+        }
+    };
+}
+
+lists! {
+    ledger: "ledger",
+}
+
+/// Rows to insert and rows to update.
+#[derive(Default)]
+pub(super) struct CourseChanges {
+    new: Vec<PatientDocumentRow>,
+    changed: Vec<PatientDocumentRow>,
+}
+
+impl CourseChanges {
+    pub(super) fn is_empty(&self) -> bool {
+        self.new.is_empty() && self.changed.is_empty()
+    }
+
+    pub(super) fn save(self, tx: &mut Tx<'_>) -> Result<(), Stop> {
+        dialect::insert_patient_documents(tx.connection, &self.new)?;
+        for row in self.changed {
+            let kept = patient_documents::table
+                .find(&row.id)
+                .filter(patient_documents::patient_id.eq(&row.patient_id));
+            let updated = diesel::update(kept)
+                .set((
+                    patient_documents::position.eq(row.position),
+                    patient_documents::doc_sealed.eq(&row.doc_sealed),
+                ))
+                .execute(tx.connection)?;
+            expect_one(updated)?;
+        }
+        Ok(())
+    }
+
+    fn add<T: Serialize>(
+        &mut self,
+        tx: &Tx<'_>,
+        owner: &Owner,
+        kind: &str,
+        differ: &Changes<'_, T>,
+        id: impl Fn(&T) -> String,
+    ) -> Result<(), Stop> {
+        for (rows, kept) in [(&differ.new, &mut self.new), (&differ.changed, &mut self.changed)] {
+            for (position, value) in rows {
+                let id = id(value);
+                kept.push(PatientDocumentRow {
+                    clinic_id: owner.clinic_id.clone(),
+                    patient_id: owner.patient.to_string(),
+                    kind: kind.to_owned(),
+                    position: *position,
+                    doc_sealed: sealed(tx, "patient_documents", &id, value)?,
+                    id,
+                });
+            }
+        }
+        Ok(())
+    }
+}
+
+fn open<T: DeserializeOwned>(
+    shared: &Shared,
+    rows: &[PatientDocumentRow],
+    kind: &str,
+) -> Result<Vec<T>, Stop> {
+    let of_kind = rows.iter().filter(|row| row.kind == kind);
+    of_kind
+        .map(|row| {
+            let place = Place {
+                table: "patient_documents",
+                column: "doc_sealed",
+                row: &row.id,
+            };
+            Ok(seal::open_json(&shared.keys, place, &row.doc_sealed)?)
+        })
+        .collect()
+}
