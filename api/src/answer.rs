@@ -1,7 +1,7 @@
 //! How an outcome becomes an answer: status, the replay header, entity tags.
 
 use actix_web::http::StatusCode;
-use actix_web::http::header::{ETAG, IF_MATCH, IF_NONE_MATCH};
+use actix_web::http::header::{ContentType, ETAG, IF_MATCH, IF_NONE_MATCH};
 use actix_web::{HttpRequest, HttpResponse};
 use aws_lc_rs::digest;
 use base64::Engine as _;
@@ -30,15 +30,12 @@ pub fn done_with<T: Serialize>(status: StatusCode, done: &Done<T>) -> HttpRespon
     answer.json(&done.value)
 }
 
-/// A body with its tag, or 304 when the caller has it. `tagged` is what the tag is made of: the body without what
-/// changes by itself.
-pub fn tagged<T: Serialize, U: Serialize>(
-    request: &HttpRequest,
-    body: &T,
-    tagged: &U,
-) -> Result<HttpResponse, ApiError> {
-    let bytes = serde_json::to_vec(tagged).map_err(|error| ApiError::internal(&error))?;
-    let hash = digest::digest(&digest::SHA256, &bytes);
+/// A body with its tag, or 304 when the caller has it. The body is an object whose first field is the time of the answer;
+/// the tag is made of the rest, which does not change by itself.
+pub fn tagged<T: Serialize>(request: &HttpRequest, body: &T) -> Result<HttpResponse, ApiError> {
+    let bytes = serde_json::to_vec(body).map_err(|error| ApiError::internal(&error))?;
+    let rest_at = bytes.iter().position(|byte| *byte == b',').unwrap_or(0);
+    let hash = digest::digest(&digest::SHA256, bytes.get(rest_at..).unwrap_or_default());
     let tag = format!(
         "\"{}\"",
         URL_SAFE_NO_PAD.encode(hash.as_ref().get(..16).unwrap_or_default())
@@ -46,7 +43,10 @@ pub fn tagged<T: Serialize, U: Serialize>(
     if names(request, &IF_NONE_MATCH, &tag) {
         return Ok(HttpResponse::NotModified().insert_header((ETAG, tag)).finish());
     }
-    Ok(HttpResponse::Ok().insert_header((ETAG, tag)).json(body))
+    Ok(HttpResponse::Ok()
+        .insert_header((ETAG, tag))
+        .content_type(ContentType::json())
+        .body(bytes))
 }
 
 /// A body tagged with its version.
@@ -94,36 +94,32 @@ mod tests {
 
     use super::*;
 
+    #[derive(Serialize)]
+    struct Timed {
+        now: &'static str,
+        rest: u32,
+    }
+
     #[test]
     fn a_body_is_not_sent_again_to_who_has_it() {
-        let first = tagged(&TestRequest::get().to_http_request(), &"body", &1).unwrap();
+        let answer = |request: TestRequest, now, rest| {
+            tagged(&request.to_http_request(), &Timed { now, rest }).unwrap()
+        };
+        let first = answer(TestRequest::get(), "10:00", 1);
+        assert_eq!(first.headers().get("content-type").unwrap(), "application/json");
         let tag = first.headers().get(ETAG).unwrap().to_str().unwrap().to_owned();
+        let given_by = |given: &str| TestRequest::get().insert_header((IF_NONE_MATCH, given));
         for given in [
             tag.clone(),
             format!("\"x\", {tag}"),
             format!("W/{tag}"),
             "*".to_owned(),
         ] {
-            let request = TestRequest::get()
-                .insert_header((IF_NONE_MATCH, given))
-                .to_http_request();
-            assert_eq!(
-                tagged(&request, &"body", &1).unwrap().status(),
-                StatusCode::NOT_MODIFIED
-            );
-            assert_eq!(
-                tagged(&request, &"body", &1)
-                    .unwrap()
-                    .headers()
-                    .get(ETAG)
-                    .unwrap(),
-                tag.as_str()
-            );
+            let again = answer(given_by(&given), "10:01", 1);
+            assert_eq!(again.status(), StatusCode::NOT_MODIFIED, "{given}");
+            assert_eq!(again.headers().get(ETAG).unwrap(), tag.as_str());
         }
-        let request = TestRequest::get()
-            .insert_header((IF_NONE_MATCH, tag))
-            .to_http_request();
-        assert_eq!(tagged(&request, &"body", &2).unwrap().status(), StatusCode::OK);
+        assert_eq!(answer(given_by(&tag), "10:00", 2).status(), StatusCode::OK);
     }
 
     #[test]

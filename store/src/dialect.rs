@@ -622,12 +622,13 @@ pub(crate) fn columns_query(engine: crate::engine::Engine) -> &'static str {
              ORDER BY m.name, c.cid"
         }
         crate::engine::Engine::Postgres => {
-            "SELECT table_name || '.' || column_name || ' ' || \
+            "SELECT columns.table_name || '.' || column_name || ' ' || \
                 CASE data_type WHEN 'text' THEN 'TEXT' WHEN 'bytea' THEN 'BLOB' WHEN 'bigint' THEN 'INTEGER' \
                     WHEN 'integer' THEN 'INTEGER' WHEN 'boolean' THEN 'INTEGER' ELSE data_type END \
                 || CASE is_nullable WHEN 'NO' THEN '' ELSE ' NULL' END AS value \
-             FROM information_schema.columns WHERE table_schema = 'public' AND table_name NOT LIKE '\\_\\_%' \
-             ORDER BY table_name COLLATE \"C\", ordinal_position"
+             FROM information_schema.columns JOIN information_schema.tables USING (table_schema, table_name) \
+             WHERE table_schema = 'public' AND table_type = 'BASE TABLE' AND table_name NOT LIKE '\\_\\_%' \
+             ORDER BY columns.table_name COLLATE \"C\", ordinal_position"
         }
     }
 }

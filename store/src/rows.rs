@@ -4,7 +4,8 @@ use diesel::prelude::*;
 
 use crate::schema::{
     accounts, answers, audit, cases, check_ins, clinics, duties, idempotency, links, on_call, orders, outbox,
-    patient_documents, patients, readings, refresh_tokens, refused_addresses, sessions, sitters, watch_gaps,
+    patient_documents, patients, readings, record_stamps, refresh_tokens, refused_addresses, sessions,
+    sitters, watch_gaps,
 };
 
 #[derive(Debug, Clone, Queryable, Selectable, Insertable)]
@@ -305,6 +306,17 @@ pub(crate) struct RefusedAddressRow {
     pub notice_id: String,
     pub told_at: Option<i64>,
     pub cleared_at: Option<i64>,
+}
+
+#[derive(Debug, Clone, Queryable, Selectable)]
+#[diesel(table_name = record_stamps)]
+pub(crate) struct StampRow {
+    pub patient_version: i64,
+    pub session_versions: i64,
+    pub clinic_stamp: i64,
+    pub common_stamp: i64,
+    pub watched_at: Option<i64>,
+    pub server: i64,
 }
 
 #[derive(Debug, Clone, Queryable, Selectable, Insertable)]

@@ -395,6 +395,19 @@ diesel::table! {
     }
 }
 
+diesel::table! {
+    /// A view: all that a kept record is compared with. One row for each patient.
+    record_stamps (patient_id) {
+        patient_id -> Text,
+        patient_version -> BigInt,
+        session_versions -> BigInt,
+        clinic_stamp -> BigInt,
+        common_stamp -> BigInt,
+        watched_at -> Nullable<BigInt>,
+        server -> BigInt,
+    }
+}
+
 diesel::allow_tables_to_appear_in_same_query!(
     clinics,
     accounts,

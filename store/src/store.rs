@@ -16,7 +16,8 @@ use crate::fence::Fence;
 use crate::keys::Keys;
 use crate::metrics::Metrics;
 use crate::migrate;
-use crate::pool::Pool;
+use crate::pool::{Line, Pool};
+use crate::records::kept::KeptRecords;
 use crate::schema::{key_check, protocol_documents};
 use crate::scope::Scope;
 use crate::seal::{self, Place};
@@ -87,6 +88,7 @@ pub(crate) struct Shared {
     pub mail_domain: String,
     pub metrics: Metrics,
     pub fence: Fence,
+    pub kept: KeptRecords,
     protocols: RwLock<HashMap<String, Arc<ProtocolDocument>>>,
 }
 
@@ -135,6 +137,7 @@ impl Store {
             mail_domain: settings.mail_domain.clone(),
             metrics: Metrics::default(),
             fence: Fence::new(engine)?,
+            kept: KeptRecords::default(),
             protocols: RwLock::new(HashMap::new()),
         };
         let start = |role, threads, first| {
@@ -192,6 +195,7 @@ impl Store {
             protocols: RwLock::new(HashMap::new()),
             metrics: Metrics::default(),
             fence: Fence::lifted(),
+            kept: KeptRecords::default(),
         };
         let line = Pool::start(target, role, 1, 1, Some(connection)).map_err(OpenError::Threads)?;
         let line = Arc::new(line);
@@ -294,6 +298,21 @@ impl Store {
         let outcome = self
             .readers
             .run(move |line| one_try::<T, Infallible>(line, &shared, &scope, Work::Read, |tx| Ok(body(tx)?)))
+            .await;
+        self.shared.metrics.count_if_busy(&outcome);
+        outcome?.map_err(|abort| Failure::from(abort).into())
+    }
+
+    /// A look that begins its own transactions, as many as it needs.
+    pub(crate) async fn look_job<T, F>(&self, scope: Scope, look: F) -> Result<T, StoreError>
+    where
+        T: Send + 'static,
+        F: FnOnce(&mut Line, &Shared, &Scope) -> Result<T, Stop> + Send + 'static,
+    {
+        let shared = Arc::clone(&self.shared);
+        let outcome = self
+            .readers
+            .run(move |line| look(line, &shared, &scope).map_err(Abort::<Infallible>::Stop))
             .await;
         self.shared.metrics.count_if_busy(&outcome);
         outcome?.map_err(|abort| Failure::from(abort).into())

@@ -98,6 +98,29 @@ pub(crate) fn one_try<T, R>(
     outcome
 }
 
+/// One statement that reads, which is a consistent picture by itself: nothing is begun and nothing committed. An idle
+/// connection that the server closed is not opened again here.
+pub(crate) fn glance<T>(
+    line: &mut Line,
+    shared: &Shared,
+    scope: &Scope,
+    statement: impl FnOnce(&mut Tx<'_>) -> Result<T, Stop>,
+) -> Result<T, Stop> {
+    let began = Stopwatch::start();
+    let connection = line.connection()?;
+    shared.fence.check(connection, Work::Read)?;
+    let (now, machine_now) = (shared.clocks.clinical_now(), shared.clocks.machine_now());
+    let outcome = statement(&mut Tx {
+        connection,
+        shared,
+        scope,
+        now,
+        machine_now,
+    });
+    shared.metrics.took(Work::Read, began.elapsed());
+    outcome
+}
+
 fn begun<T, R>(
     line: &mut Line,
     shared: &Shared,

@@ -89,12 +89,25 @@ pub(crate) fn health(tx: &mut Tx<'_>) -> Result<WatchHealth, Stop> {
         .select(GapRow::as_select())
         .load(tx.connection)?;
     let gaps = gaps.iter().map(gap_value).collect::<Result<_, _>>()?;
-    // A heartbeat well ahead of the clock tells nothing: after a clock was set back, a dead watch must not look alive.
-    let silent_for = last
-        .map(|last| tx.machine_now - from_ms(last))
+    Ok(WatchHealth {
+        silent_for: silent_for(last, tx.machine_now),
+        gaps,
+    })
+}
+
+/// How long ago the last verified cycle was. A heartbeat well ahead of the clock tells nothing: after a clock was set
+/// back, a dead watch must not look alive.
+fn silent_for(last: Option<i64>, machine_now: Instant) -> Option<Duration> {
+    last.map(|last| machine_now - from_ms(last))
         .filter(|silent_for| *silent_for >= -AHEAD_MAX)
-        .map(|silent_for| silent_for.max(Duration::zero()));
-    Ok(WatchHealth { silent_for, gaps })
+        .map(|silent_for| silent_for.max(Duration::zero()))
+}
+
+/// The health of a record that was kept, as it is now: `last` was read anew, and a gap that has become old is left out.
+pub(crate) fn renew(health: &mut WatchHealth, last: Option<i64>, now: Instant, machine_now: Instant) {
+    health.silent_for = silent_for(last, machine_now);
+    let known_from = to_ms(now - GAPS_KNOWN_FOR);
+    health.gaps.retain(|gap| to_ms(gap.to) > known_from);
 }
 
 fn gap_value(row: &GapRow) -> Result<WatchGap, Stop> {

@@ -201,7 +201,7 @@ impl Store {
     }
 
     /// Looks at a session, with the clinical clock. `None` when there is none for this caller. A look by staff is
-    /// kept in the audit trail.
+    /// kept in the audit trail. `look` runs on a thread of the store, as it does in the other two looks.
     pub async fn read_session<T, F>(
         &self,
         scope: Scope,
@@ -213,18 +213,24 @@ impl Store {
         T: Send + 'static,
     {
         let audited = scope.clone();
-        let record = self
-            .read_job(scope, move |tx| {
-                Ok(load::session(tx, id)?.map(|record| (record, tx.now)))
+        let found = self
+            .look_job(scope, move |line, shared, scope| {
+                let opened = shared.kept.session(line, shared, scope, id)?;
+                Ok(opened.map(|opened| {
+                    let session = &opened.record.session;
+                    let (clinic, patient) = (session.clinic, session.patient);
+                    let seen = look(&opened.record, opened.now);
+                    shared.kept.keep_session(opened);
+                    (seen, clinic, patient)
+                }))
             })
             .await?;
-        let Some((record, now)) = record else {
+        let Some((seen, clinic, patient)) = found else {
             return Ok(None);
         };
-        let (clinic, patient) = (record.session.clinic, record.session.patient);
-        self.audit_read(audited, clinic, patient, "session.read", record.subject())
+        self.audit_read(audited, clinic, patient, "session.read", Subject::Session(id))
             .await?;
-        Ok(Some(look(&record, now)))
+        Ok(Some(seen))
     }
 
     /// Looks at a patient, with the clinical clock. `None` when there is none for this caller. A look by staff is
@@ -239,28 +245,12 @@ impl Store {
         F: FnOnce(&PatientRecord, Instant) -> T + Send + 'static,
         T: Send + 'static,
     {
-        let audited = scope.clone();
-        let record = self
-            .read_job(scope, move |tx| {
-                Ok(load::patient(tx, id)?.map(|record| (record, tx.now)))
-            })
-            .await?;
-        let Some((record, now)) = record else {
-            return Ok(None);
-        };
-        self.audit_read(
-            audited,
-            record.patient.clinic,
-            id,
-            "patient.read",
-            Subject::Patient(id),
-        )
-        .await?;
-        Ok(Some(look(&record, now)))
+        self.read_today(scope, id, |_, _| None, |record, _, now| look(record, now))
+            .await
     }
 
     /// Looks at a patient and the one session that `choose` picks, in one read. `None` when there is no such patient for
-    /// this caller.
+    /// this caller. `choose` may be asked twice.
     pub async fn read_today<T, C, F>(
         &self,
         scope: Scope,
@@ -269,35 +259,38 @@ impl Store {
         view: F,
     ) -> Result<Option<T>, StoreError>
     where
-        C: FnOnce(&PatientRecord, Instant) -> Option<SessionId> + Send + 'static,
+        C: Fn(&PatientRecord, Instant) -> Option<SessionId> + Send + 'static,
         F: FnOnce(&PatientRecord, Option<&SessionRecord>, Instant) -> T + Send + 'static,
         T: Send + 'static,
     {
         let audited = scope.clone();
         let found = self
-            .read_job(scope, move |tx| {
-                let Some(record) = load::patient(tx, patient)? else {
-                    return Ok(None);
-                };
-                let session = match choose(&record, tx.now) {
-                    Some(id) => load::session(tx, id)?,
-                    None => None,
-                };
-                Ok(Some((record, session, tx.now)))
+            .look_job(scope, move |line, shared, scope| {
+                let day = shared.kept.day(line, shared, scope, patient, choose)?;
+                Ok(day.map(|(patient, session)| {
+                    let of_session = session.as_ref().map(|session| &session.record);
+                    let seen = view(&patient.record, of_session, patient.now);
+                    let clinic = patient.record.patient.clinic;
+                    shared.kept.keep_patient(patient);
+                    if let Some(session) = session {
+                        shared.kept.keep_session(session);
+                    }
+                    (seen, clinic)
+                }))
             })
             .await?;
-        let Some((record, session, now)) = found else {
+        let Some((seen, clinic)) = found else {
             return Ok(None);
         };
         self.audit_read(
             audited,
-            record.patient.clinic,
+            clinic,
             patient,
             "patient.read",
             Subject::Patient(patient),
         )
         .await?;
-        Ok(Some(view(&record, session.as_ref(), now)))
+        Ok(Some(seen))
     }
 
     pub(crate) async fn audit_read(

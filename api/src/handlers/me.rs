@@ -6,7 +6,6 @@ use actix_web::{HttpRequest, HttpResponse, delete, get, post};
 use bedside_protocol::id::{DutyId, SessionId, SitterId};
 use bedside_protocol::preparation;
 use bedside_protocol::session;
-use bedside_protocol::time::Instant;
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -73,12 +72,7 @@ pub async fn today(app: Data<App>, patient: Patient, request: HttpRequest) -> Re
     let view = app
         .store
         .read_today(patient.scope(), patient.person, choose, TodayView::of);
-    let view = view.await?.ok_or(ApiError::NotFound)?;
-    let timeless = TodayView {
-        now: Instant::UNIX_EPOCH,
-        ..view.clone()
-    };
-    tagged(&request, &view, &timeless)
+    tagged(&request, &view.await?.ok_or(ApiError::NotFound)?)
 }
 
 /// The patient's sessions.

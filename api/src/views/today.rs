@@ -19,7 +19,7 @@ use super::shared::{
 /// Everything a patient's phone needs.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 pub struct TodayView {
-    /// The server's clock. Not part of the `ETag`.
+    /// The server's clock. Not part of the `ETag`, for which it stands first.
     pub now: DateTime<Utc>,
     /// Whose it is.
     pub patient: TodayPatient,

@@ -1,6 +1,7 @@
 //! Loading a record whole, in a bounded number of statements whatever its size.
 
 use bedside_protocol::case::{Case, Level};
+use bedside_protocol::course::Course;
 use bedside_protocol::duty::Duty;
 use bedside_protocol::id::{ClinicId, PersonId, SessionId};
 use bedside_protocol::ledger;
@@ -9,7 +10,7 @@ use bedside_protocol::people::{Clinic, OnCallPerson, OnCallPlace, Patient};
 use bedside_protocol::record::{PatientRecord, SessionRecord, Surroundings};
 use bedside_protocol::session::Session;
 use bedside_protocol::time::{Instant, Zone};
-use bedside_protocol::watch::Watch;
+use bedside_protocol::watch::{Watch, WatchHealth};
 use diesel::prelude::*;
 use serde::de::DeserializeOwned;
 
@@ -38,6 +39,34 @@ pub(crate) fn session(tx: &mut Tx<'_>, id: SessionId) -> Result<Option<SessionRe
     row.map_or(Ok(None), |row| session_of(tx, &row))
 }
 
+/// A session of a patient whose record was loaded in this transaction: what the two share is not loaded twice. `None` when
+/// it is not one of theirs.
+pub(crate) fn session_of_patient(
+    tx: &mut Tx<'_>,
+    record: &PatientRecord,
+    id: SessionId,
+) -> Result<Option<SessionRecord>, Stop> {
+    let Some(session) = record.sessions.iter().find(|session| session.id == id) else {
+        return Ok(None);
+    };
+    let around = surroundings(
+        tx,
+        Common::of(&record.around),
+        &session.protocol_version,
+        &record.patient.id.to_string(),
+        &id.to_string(),
+    )?;
+    whole(
+        tx,
+        session.clone(),
+        record.patient.clone(),
+        record.order.clone(),
+        record.course.clone(),
+        around,
+    )
+    .map(Some)
+}
+
 /// A session that is about to change: other writers wait, and the clock is read after our own wait.
 pub(crate) fn session_to_change(tx: &mut Tx<'_>, id: SessionId) -> Result<Option<SessionRecord>, Stop> {
     let row = dialect::lock_session(tx.connection, &id.to_string())?;
@@ -61,35 +90,44 @@ fn session_of(tx: &mut Tx<'_>, row: &SessionRow) -> Result<Option<SessionRecord>
         })?;
     let patient = patient_value(tx.shared, &patient_row)?;
     let order = order_in_force(tx, &row.patient_id)?;
+    let common = common(tx, session.clinic)?;
+    let around = surroundings(tx, common, &row.protocol_version, &row.patient_id, &row.id)?;
+    let course = course::load(tx, &row.patient_id)?;
+    whole(tx, session, patient, order, course, around).map(Some)
+}
 
+/// The rest of a session's record: the rows that hang on it.
+fn whole(
+    tx: &mut Tx<'_>,
+    session: Session,
+    patient: Patient,
+    order: Option<Order>,
+    course: Course,
+    around: Surroundings,
+) -> Result<SessionRecord, Stop> {
+    let id = session.id.to_string();
     macro_rules! documents {
         ($table:ident) => {{
             let rows: Vec<(String, Vec<u8>)> = $table::table
-                .filter($table::session_id.eq(&row.id))
+                .filter($table::session_id.eq(&id))
                 .order($table::position)
                 .select(($table::id, $table::doc_sealed))
                 .load(tx.connection)?;
             open_all(tx.shared, stringify!($table), &rows)?
         }};
     }
-    Ok(Some(SessionRecord {
+    Ok(SessionRecord {
         sitters: documents!(sitters),
         answers: documents!(answers),
         check_ins: documents!(check_ins),
         readings: documents!(readings),
-        watch: watch_of(tx, &row.id)?,
-        around: surroundings(
-            tx,
-            session.clinic,
-            &row.protocol_version,
-            &row.patient_id,
-            &row.id,
-        )?,
+        watch: watch_of(tx, &id)?,
         session,
-        course: course::load(tx, &row.patient_id)?,
         patient,
         order,
-    }))
+        course,
+        around,
+    })
 }
 
 /// A patient as they stand.
@@ -115,12 +153,13 @@ fn patient_of(tx: &mut Tx<'_>, row: &PatientRow) -> Result<Option<PatientRecord>
         return Ok(None);
     }
     let version = Shared::protocol_in_force(tx.connection)?;
+    let common = common(tx, patient.clinic)?;
     Ok(Some(PatientRecord {
         order: order_in_force(tx, &row.id)?,
         course: course::load(tx, &row.id)?,
         sessions: sessions_of(tx, &row.id)?,
         watch: watch_of(tx, &row.id)?,
-        around: surroundings(tx, patient.clinic, &version, &row.id, &row.id)?,
+        around: surroundings(tx, common, &version, &row.id, &row.id)?,
         patient,
     }))
 }
@@ -311,21 +350,44 @@ pub(crate) fn named<T: DeserializeOwned>(name: &str) -> Option<T> {
     serde_json::from_value(serde_json::Value::String(name.to_owned())).ok()
 }
 
-/// What a record knows besides its own subject.
-fn surroundings(
-    tx: &mut Tx<'_>,
-    clinic_id: ClinicId,
-    protocol_version: &str,
-    patient: &str,
-    subject: &str,
-) -> Result<Surroundings, Stop> {
+/// What every record of a clinic knows, whatever its subject.
+struct Common {
+    clinic: Clinic,
+    on_call: Vec<OnCallPerson>,
+    watch_health: WatchHealth,
+}
+
+impl Common {
+    fn of(around: &Surroundings) -> Self {
+        Self {
+            clinic: around.clinic.clone(),
+            on_call: around.on_call.clone(),
+            watch_health: around.watch_health.clone(),
+        }
+    }
+}
+
+fn common(tx: &mut Tx<'_>, clinic_id: ClinicId) -> Result<Common, Stop> {
     let clinic = clinic(tx, clinic_id)?.ok_or_else(|| DatabaseError::Corrupt {
         table: "clinics",
         row: clinic_id.to_string(),
     })?;
+    Ok(Common {
+        clinic,
+        on_call: on_call_of(tx, clinic_id)?,
+        watch_health: watch::health(tx)?,
+    })
+}
+
+/// What a record knows besides its own subject.
+fn surroundings(
+    tx: &mut Tx<'_>,
+    common: Common,
+    protocol_version: &str,
+    patient: &str,
+    subject: &str,
+) -> Result<Surroundings, Stop> {
     let protocol = tx.shared.protocol(tx.connection, protocol_version)?;
-    let on_call = on_call_of(tx, clinic_id)?;
-    let watch_health = watch::health(tx)?;
     let dosed: Vec<SessionRow> = sessions::table
         .filter(sessions::patient_id.eq(patient))
         .filter(sessions::dosed_at.is_not_null().and(sessions::id.ne(subject)))
@@ -351,10 +413,10 @@ fn surroundings(
         .load(tx.connection)?;
     let other_open_cases: Vec<Level> = levels.iter().filter_map(|level| named(level)).collect();
     Ok(Surroundings {
-        clinic,
+        clinic: common.clinic,
         protocol,
-        on_call,
-        watch_health,
+        on_call: common.on_call,
+        watch_health: common.watch_health,
         other_doses,
         lozenges_taken_elsewhere: ledger::taken(&dosed),
         other_open_cases,

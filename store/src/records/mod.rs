@@ -2,6 +2,7 @@
 
 mod changes;
 mod course;
+pub(crate) mod kept;
 pub(crate) mod load;
 pub(crate) mod save;
 mod save_watch;

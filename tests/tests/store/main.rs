@@ -5,6 +5,7 @@ mod audit;
 mod conformance;
 mod deciding;
 mod fixture;
+mod kept;
 mod opening;
 mod outbox;
 mod pool;
