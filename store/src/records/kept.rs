@@ -29,7 +29,7 @@ use crate::store::Shared;
 use crate::transaction::{Tx, glance, one_try};
 use crate::watch;
 
-/// Patients, and sessions, of which a process keeps the record. A session with its whole timetable takes some 40 KB.
+/// Patients, and sessions, of which a process keeps the record.
 const KEPT_MAX: usize = 500;
 
 /// Copies of one record: a look has one to itself. More looks at once than this is more than a store has readers.
