@@ -119,7 +119,13 @@ impl Server {
         self.url(name)
     }
 
-    fn url(&self, name: &str) -> String {
+    /// The process that the server's others belong to.
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// The URL of a database.
+    pub fn url(&self, name: &str) -> String {
         format!("postgres://postgres@127.0.0.1:{}/{name}", self.port)
     }
 }

@@ -1,17 +1,21 @@
 //! How fast mails that are all due at one instant leave, each result durable: Bedside, its peers on the same PostgreSQL
 //! and the same SMTP sink, and the parts of the way alone. All in one run; compare ratios, not runs.
 //!
-//! `cargo run --release -p bedside-benches --bin delivery -- [MAILS]`, 20,000 if not said. Needs PostgreSQL's server
-//! programs, and Node and npm for the peers (without them Bedside's figures are printed alone).
+//! `cargo run --release -p bedside-benches --bin delivery -- [MAILS [FIGURES]]`: 20,000 mails if not said, and of the figures
+//! only those in whose name the second word stands (`bedside`, `0 ms`, `complete`). Needs PostgreSQL's server programs, and
+//! Node and npm for the peers (without them Bedside's figures are printed alone).
 
 mod clinic;
+mod costs;
 mod ours;
 mod peers;
 mod sink;
 
+use std::path::Path;
 use std::time::Duration;
 
 use bedside_benches::server::Server;
+use costs::Costs;
 use peers::Peers;
 use sink::Sink;
 
@@ -31,7 +35,8 @@ fn main() {
         .enable_all()
         .build()
         .expect("a runtime");
-    runtime.block_on(measure(mails));
+    let only = std::env::args().nth(2).unwrap_or_default();
+    runtime.block_on(measure(mails, only));
 }
 
 /// What was measured, for the ratios at the end.
@@ -69,81 +74,143 @@ fn check(sink: &mut Sink, mails: usize) {
     );
 }
 
-async fn measure(mails: usize) {
-    let mut figures = Figures::default();
-    let (server, mut sink) = (Server::start(), Sink::start());
-    let files = tempfile::tempdir().expect("a folder");
+/// The server, the sink, and which figures are wanted.
+struct Bench {
+    server: Server,
+    sink: Sink,
+    only: String,
+    figures: Figures,
+}
+
+impl Bench {
+    fn wants(&self, name: &str) -> bool {
+        name.contains(&self.only)
+    }
+
+    fn add(&mut self, name: &str, mails: usize, took: Duration, before: Costs) {
+        self.figures.add(name, mails, took);
+        before.print_each(mails, &self.server, &self.sink);
+    }
+
+    fn costs(&self) -> Costs {
+        Costs::now(&self.server, &self.sink)
+    }
+
+    /// Everything on its way to the sink, which answers after `delay`.
+    async fn deliver(&mut self, mails: usize, delay: Duration, files: &Path, peers: Option<&Peers>) {
+        let with = format!("with {} ms a reply", delay.as_millis());
+        let name = format!("SMTP alone, {with}");
+        if self.wants(&name) {
+            self.sink.clear(delay);
+            let before = self.costs();
+            let took = ours::smtp_alone(mails, CONNECTIONS, self.sink.port, &plain_mail()).await;
+            self.add(&name, mails, took, before);
+            check(&mut self.sink, mails);
+        }
+        for workers in [1, 2, 4] {
+            let name = format!("bedside, {workers} worker, PostgreSQL, {with}");
+            if self.wants(&name) {
+                let url = self
+                    .server
+                    .database(&format!("ours_{}_{workers}", delay.as_millis()));
+                self.deliver_ours(&name, &url, mails, workers, delay).await;
+            }
+        }
+        let name = format!("bedside, 1 worker, SQLite, {with}");
+        if self.wants(&name) {
+            let url = ours::sqlite_url(files, &format!("{}.sqlite", delay.as_millis()));
+            self.deliver_ours(&name, &url, mails, 1, delay).await;
+        }
+        let Some(peers) = peers else { return };
+        for peer in peers::NAMES {
+            let name = format!("{peer} with nodemailer, {with}");
+            if self.wants(&name) {
+                self.sink.clear(delay);
+                let url = self
+                    .server
+                    .database(&format!("{}_{}", peer.replace('-', "_"), delay.as_millis()));
+                let took = peers.run(peer, &url, mails, Some(self.sink.port));
+                self.figures.add(&name, mails, took);
+                check(&mut self.sink, mails);
+            }
+        }
+    }
+
+    async fn deliver_ours(&mut self, name: &str, url: &str, mails: usize, workers: usize, delay: Duration) {
+        clinic::fill(&clinic::open(url).await, mails).await;
+        self.sink.clear(delay);
+        let before = self.costs();
+        let took = ours::deliver(url, mails, workers, &mut self.sink).await;
+        self.add(name, mails, took, before);
+        check(&mut self.sink, mails);
+    }
+
+    async fn claim_and_complete(&mut self, mails: usize, files: &Path, peers: Option<&Peers>) {
+        for engine in ["PostgreSQL", "SQLite"] {
+            let name = format!("bedside, claim and complete alone, {engine}");
+            if self.wants(&name) {
+                let url = if engine == "SQLite" {
+                    ours::sqlite_url(files, "alone.sqlite")
+                } else {
+                    self.server.database("ours_alone")
+                };
+                clinic::fill(&clinic::open(&url).await, mails).await;
+                let before = self.costs();
+                let took = ours::claim_and_complete(&url, mails).await;
+                self.add(&name, mails, took, before);
+            }
+        }
+        let Some(peers) = peers else { return };
+        for peer in peers::NAMES {
+            let name = format!("{peer}, claim and complete alone");
+            if self.wants(&name) {
+                let url = self.server.database(&format!("{}_alone", peer.replace('-', "_")));
+                let took = peers.run(peer, &url, mails, None);
+                self.figures.add(&name, mails, took);
+            }
+        }
+    }
+}
+
+/// About what a mail of ours is.
+fn plain_mail() -> String {
+    "Subject: A case needs you\r\n\r\n".to_owned() + &"Please open the page and take it.\r\n".repeat(60)
+}
+
+async fn measure(mails: usize, only: String) {
     println!(
         "{mails} escalations of cases in {} sessions, all due now",
         mails.div_ceil(clinic::MAILS_OF_A_CASE)
     );
-    println!("PostgreSQL: fsync=on, synchronous_commit=on; {CONNECTIONS} SMTP connections\n");
-
-    let peers = Peers::install();
+    println!("PostgreSQL: fsync=on, synchronous_commit=on; {CONNECTIONS} SMTP connections");
+    let peers = if only.contains("bedside") {
+        None
+    } else {
+        Peers::install()
+    };
     println!(
-        "{}",
+        "{}\n",
         peers.as_ref().map_or(
-            "no peers: Node, npm or the registry is missing".into(),
+            "no peers: not asked for, or Node, npm or the registry is missing".into(),
             Peers::versions
         )
     );
-
-    let mail =
-        "Subject: A case needs you\r\n\r\n".to_owned() + &"Please open the page and take it.\r\n".repeat(60);
+    let files = tempfile::tempdir().expect("a folder");
+    let mut bench = Bench {
+        server: Server::start(),
+        sink: Sink::start(),
+        only,
+        figures: Figures::default(),
+    };
     for delay in DELAYS {
-        let with = format!("with {} ms a reply", delay.as_millis());
-        sink.clear(delay);
-        let took = ours::smtp_alone(mails, CONNECTIONS, sink.port, &mail).await;
-        figures.add(&format!("SMTP alone, {with}"), mails, took);
-        check(&mut sink, mails);
-
-        for workers in [1, 2, 4] {
-            let url = server.database(&format!("ours_{}_{workers}", delay.as_millis()));
-            clinic::fill(&clinic::open(&url).await, mails).await;
-            sink.clear(delay);
-            let took = ours::deliver(&url, mails, workers, &mut sink).await;
-            figures.add(
-                &format!("bedside, {workers} worker, PostgreSQL, {with}"),
-                mails,
-                took,
-            );
-            check(&mut sink, mails);
-        }
-        let url = ours::sqlite_url(files.path(), &format!("{}.sqlite", delay.as_millis()));
-        clinic::fill(&clinic::open(&url).await, mails).await;
-        sink.clear(delay);
-        let took = ours::deliver(&url, mails, 1, &mut sink).await;
-        figures.add(&format!("bedside, 1 worker, SQLite, {with}"), mails, took);
-        check(&mut sink, mails);
-
-        for name in peers.iter().flat_map(|_| peers::NAMES) {
-            let Some(peers) = &peers else { continue };
-            sink.clear(delay);
-            let url = server.database(&format!("{}_{}", name.replace('-', "_"), delay.as_millis()));
-            let took = peers.run(name, &url, mails, Some(sink.port));
-            figures.add(&format!("{name} with nodemailer, {with}"), mails, took);
-            check(&mut sink, mails);
-        }
+        bench.deliver(mails, delay, files.path(), peers.as_ref()).await;
         println!();
     }
-
-    let url = server.database("ours_alone");
-    clinic::fill(&clinic::open(&url).await, mails).await;
-    let took = ours::claim_and_complete(&url, mails).await;
-    figures.add("bedside, claim and complete alone, PostgreSQL", mails, took);
-    let url = ours::sqlite_url(files.path(), "alone.sqlite");
-    clinic::fill(&clinic::open(&url).await, mails).await;
-    let took = ours::claim_and_complete(&url, mails).await;
-    figures.add("bedside, claim and complete alone, SQLite", mails, took);
-    if let Some(peers) = &peers {
-        for name in peers::NAMES {
-            let url = server.database(&format!("{}_alone", name.replace('-', "_")));
-            let took = peers.run(name, &url, mails, None);
-            figures.add(&format!("{name}, claim and complete alone"), mails, took);
-        }
-    }
+    bench
+        .claim_and_complete(mails, files.path(), peers.as_ref())
+        .await;
     println!();
-    print_ratios(&figures);
+    print_ratios(&bench.figures);
 }
 
 fn print_ratios(figures: &Figures) {

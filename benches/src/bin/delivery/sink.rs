@@ -50,6 +50,11 @@ impl Sink {
         self.ask(&format!("clear {}", delay.as_millis()));
     }
 
+    /// Its process.
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     pub fn count(&mut self) -> Count {
         let answer = self.ask("count");
         let mut numbers = answer.split(' ').map(|it| it.parse().expect("a number"));
