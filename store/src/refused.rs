@@ -57,6 +57,28 @@ impl RefusedAddresses {
     }
 }
 
+/// The addresses of several clinics that are refused now.
+pub(crate) struct RefusedNow(HashSet<(String, Vec<u8>)>);
+
+impl RefusedNow {
+    pub(crate) fn of(tx: &mut Tx<'_>, clinics: &HashSet<&str>) -> Result<Self, Stop> {
+        let marked: Vec<(String, Vec<u8>)> = refused::table
+            .filter(refused::clinic_id.eq_any(clinics))
+            .filter(refused::cleared_at.is_null())
+            .select((refused::clinic_id, refused::address_index))
+            .load(tx.connection)?;
+        Ok(Self(marked.into_iter().collect()))
+    }
+
+    /// Nothing is computed where nothing is marked, which is the rule.
+    pub(crate) fn has(&self, keys: &Keys, clinic: ClinicId, email: &str) -> bool {
+        !self.0.is_empty()
+            && self
+                .0
+                .contains(&(clinic.to_string(), keys.blind_index(clinic, email)))
+    }
+}
+
 /// A message whose result was recorded just now, with its address by index.
 struct Ended {
     notice: Notice,
@@ -285,20 +307,6 @@ impl Store {
                 since.extend(rows.into_iter().map(|(index, at)| (index, from_ms(at))));
             }
             Ok(RefusedAddresses { keys, clinic, since })
-        })
-        .await
-    }
-
-    /// Whether mail to this address is refused now.
-    pub async fn is_refused(&self, clinic: ClinicId, email: &str) -> Result<bool, StoreError> {
-        let index = self.keys().blind_index(clinic, email);
-        self.read_job(Scope::system(), move |tx| {
-            let marked: i64 = refused::table
-                .find((clinic.to_string(), index))
-                .filter(refused::cleared_at.is_null())
-                .count()
-                .get_result(tx.connection)?;
-            Ok(marked > 0)
         })
         .await
     }

@@ -192,7 +192,9 @@ fn candidates(
     all: &[rows::OutboxRow],
     ours: &HashSet<String>,
 ) -> Result<BTreeMap<(String, String), Vec<Candidate>>, Stop> {
-    let sources = Sources::of(tx, all)?;
+    let shared = tx.shared;
+    let readable = |row: &rows::OutboxRow| super::open_notice(shared, &row.id, &row.doc_sealed).is_some();
+    let sources = Sources::of(tx, all, readable)?;
     let mut by_recipient: BTreeMap<(String, String), Vec<Candidate>> = BTreeMap::new();
     for row in all {
         let Some(notice) = super::open_notice(tx.shared, &row.id, &row.doc_sealed) else {
@@ -299,7 +301,9 @@ fn without_changed_bundles(tx: &mut Tx<'_>, due: Vec<rows::OutboxRow>) -> Result
         .filter(outbox::why.eq_any(names))
         .select(rows::OutboxRow::as_select())
         .load(tx.connection)?;
-    let sources = Sources::of(tx, &members)?;
+    let shared = tx.shared;
+    let readable = |row: &rows::OutboxRow| super::open_notice(shared, &row.id, &row.doc_sealed).is_some();
+    let sources = Sources::of(tx, &members, readable)?;
     let mut changed: HashSet<String> = HashSet::new();
     for row in &members {
         let wanted = super::open_notice(tx.shared, &row.id, &row.doc_sealed)

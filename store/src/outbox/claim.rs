@@ -15,7 +15,8 @@ use diesel::prelude::*;
 use crate::clock::{from_ms, to_ms};
 use crate::dialect::{self, Finish, Lease};
 use crate::error::{DatabaseError, Stop, StoreError};
-use crate::outbox::{DOCUMENT, RENDERED, bundling};
+use crate::outbox::{RENDERED, bundling};
+use crate::refused::RefusedNow;
 use crate::rows;
 use crate::schema::{cases, duties, outbox, patients, sessions, sitters};
 use crate::scope::Scope;
@@ -58,6 +59,8 @@ pub struct ClaimedRow {
     pub clinic: ClinicId,
     /// Whether another worker held it and went silent: if it had rendered it, the mail may have gone out.
     pub lease_ran_out: bool,
+    /// Of a message about a case: whether a mail server has refused its address for good, and none took a mail since.
+    pub address_refused: bool,
 }
 
 /// What a claim hands out.
@@ -86,7 +89,12 @@ pub(super) struct Sources {
 }
 
 impl Sources {
-    pub(super) fn of(tx: &mut Tx<'_>, due: &[rows::OutboxRow]) -> Result<Self, Stop> {
+    /// `readable` says of a row whether its message can be read.
+    pub(super) fn of(
+        tx: &mut Tx<'_>,
+        due: &[rows::OutboxRow],
+        readable: impl Fn(&rows::OutboxRow) -> bool,
+    ) -> Result<Self, Stop> {
         let ids =
             |of: fn(&rows::OutboxRow) -> (Option<&str>, Option<&String>), kind: &str| -> HashSet<String> {
                 let of_kind = due.iter().map(of).filter(|(is, _)| *is == Some(kind));
@@ -111,7 +119,7 @@ impl Sources {
                 .load(connection)?;
             let by_id = cases.into_iter().map(|(id, state, round)| (id, (state, round)));
             sources.cases.extend(by_id);
-            sources.told = Told::of(tx, due)?;
+            sources.told = Told::of(tx, due, readable)?;
         }
         let connection = &mut *tx.connection;
         let wanted = about("invitation");
@@ -180,7 +188,11 @@ struct Told {
 }
 
 impl Told {
-    fn of(tx: &mut Tx<'_>, due: &[rows::OutboxRow]) -> Result<Self, Stop> {
+    fn of(
+        tx: &mut Tx<'_>,
+        due: &[rows::OutboxRow],
+        readable: impl Fn(&rows::OutboxRow) -> bool,
+    ) -> Result<Self, Stop> {
         let mut told = Self::default();
         let about_cases = || due.iter().filter(|row| row.about_kind == "case");
         let subjects: HashSet<&String> = about_cases().filter_map(|row| row.subject_id.as_ref()).collect();
@@ -204,7 +216,7 @@ impl Told {
                 .get(&addressee(row))
                 .is_none_or(|newest| *newest < this);
             // One that cannot be read tells nobody.
-            if newer && super::open_notice(tx.shared, &row.id, &row.doc_sealed).is_some() {
+            if newer && readable(row) {
                 told.newest.insert(addressee(row), this);
             }
         }
@@ -245,15 +257,17 @@ fn end_nameless(tx: &mut Tx<'_>, due: &[rows::OutboxRow]) -> Result<(), Stop> {
 }
 
 /// The row as a worker gets it, claimed; `None` for one without a readable id.
-fn read_claimed(shared: &Shared, row: &rows::OutboxRow, at_sending: AtSending) -> Option<Claimed> {
+fn read_claimed(
+    shared: &Shared,
+    row: &rows::OutboxRow,
+    notice: Option<Notice>,
+    at_sending: AtSending,
+    refused: Option<&RefusedNow>,
+) -> Option<Claimed> {
     let id: NoticeId = row.id.parse().ok()?;
     let fence = row.fence + 1;
-    let ready = || -> Option<ClaimedRow> {
-        let place = Place {
-            row: &row.id,
-            ..DOCUMENT
-        };
-        let notice: Notice = seal::open_json(&shared.keys, place, &row.doc_sealed).ok()?;
+    let ready = move || -> Option<ClaimedRow> {
+        let notice = notice?;
         let rendered = match &row.rendered_sealed {
             None => None,
             Some(sealed) => {
@@ -268,7 +282,10 @@ fn read_claimed(shared: &Shared, row: &rows::OutboxRow, at_sending: AtSending) -
             (Some(kind), Some(subject)) => Some(subject_of(kind, subject)?),
             _ => None,
         };
+        let clinic = row.clinic_id.parse().ok()?;
+        let is_refused = |refused: &RefusedNow| refused.has(&shared.keys, clinic, &notice.to.email);
         Some(ClaimedRow {
+            address_refused: row.about_kind == "case" && refused.is_some_and(is_refused),
             row: OutboxRow {
                 notice,
                 message_id: row.message_id.clone(),
@@ -281,7 +298,7 @@ fn read_claimed(shared: &Shared, row: &rows::OutboxRow, at_sending: AtSending) -
             fence,
             at_sending,
             subject,
-            clinic: row.clinic_id.parse().ok()?,
+            clinic,
             lease_ran_out: row.state == "leased",
         })
     };
@@ -339,13 +356,29 @@ impl Store {
                 return Ok(Vec::new());
             }
             let due = bundling::bundle(tx, due)?;
-            let sources = Sources::of(tx, &due)?;
+            let mut notices: HashMap<&str, Notice> = due
+                .iter()
+                .filter_map(|row| {
+                    let notice = super::open_notice(tx.shared, &row.id, &row.doc_sealed)?;
+                    Some((row.id.as_str(), notice))
+                })
+                .collect();
+            let sources = Sources::of(tx, &due, |row| notices.contains_key(row.id.as_str()))?;
+            let about_cases = due.iter().filter(|row| row.about_kind == "case");
+            let clinics: HashSet<&str> = about_cases.map(|row| row.clinic_id.as_str()).collect();
+            let refused = if clinics.is_empty() {
+                None
+            } else {
+                Some(RefusedNow::of(tx, &clinics)?)
+            };
             let mut leased = Vec::with_capacity(due.len());
             let mut handed_out = Vec::with_capacity(due.len());
             for message in &due {
                 let at_sending = sources.at_sending(message, tx.now);
                 let mut kept = None;
-                if let Some(claimed) = read_claimed(tx.shared, message, at_sending) {
+                let notice = notices.remove(message.id.as_str());
+                let claimed = read_claimed(tx.shared, message, notice, at_sending, refused.as_ref());
+                if let Some(claimed) = claimed {
                     let made = match &claimed {
                         Claimed::Broken { .. } => None,
                         Claimed::Ready(row) => {

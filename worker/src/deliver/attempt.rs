@@ -189,19 +189,9 @@ async fn failed_for_good(
 
 /// An escalation to an address that was refused before is tried all the same, and the next contact is told meanwhile.
 async fn next_of_refused_address(worker: &Worker, claimed: &ClaimedRow) {
-    let notice = &claimed.row.notice;
-    if !matches!(notice.about, About::Case { .. }) {
-        return;
-    }
-    match worker.store().is_refused(claimed.clinic, &notice.to.email).await {
+    if claimed.address_refused {
         // If telling fails, the result of the send tells again.
-        Ok(true) => {
-            let _told = next_contact(worker, claimed).await;
-        }
-        Ok(false) => {}
-        Err(error) => {
-            tracing::error!(notice = %notice.id, error = &error as &dyn Error, "refused addresses cannot be read");
-        }
+        let _told = next_contact(worker, claimed).await;
     }
 }
 
