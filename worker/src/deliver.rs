@@ -18,6 +18,7 @@ mod leases;
 pub mod retry;
 
 use std::collections::HashMap;
+use std::pin::Pin;
 use std::time::Duration;
 
 use bedside_protocol::duty::Lane;
@@ -27,7 +28,7 @@ use bedside_store::{Claimed, ClaimedRow, Completion, CompletionResult, Recorded,
 use futures_util::FutureExt as _;
 use tokio::sync::watch;
 use tokio::task::{Id, JoinError, JoinSet};
-use tokio::time::{Interval, MissedTickBehavior};
+use tokio::time::{Interval, MissedTickBehavior, Sleep};
 
 use self::attempt::{Attempted, Prepared};
 use self::lane::LaneState;
@@ -50,6 +51,11 @@ const RECORD_TRIES: u32 = 20;
 
 /// Results that are written down in one transaction.
 const RESULTS_AT_ONCE: usize = 400;
+
+/// While mails are on their way, results are gathered for so long or until there are so many: a commit costs the same for one
+/// and for a hundred. What is gathered is sent again if the program is killed meanwhile, so it is not for long.
+const GATHERED_FOR: Duration = Duration::from_millis(10);
+const GATHERED_MAX: usize = 100;
 
 /// Rows of one statement when stale ones are dropped: short enough that no other writer waits long.
 const STALE_AT_ONCE: u32 = 500;
@@ -141,6 +147,8 @@ pub(crate) struct Delivery {
     served: &'static [Lane],
     looks: Interval,
     unrecorded: Vec<Ended>,
+    /// The time for which results are gathered; none while there are none, or when it is over.
+    gathering: Option<Pin<Box<Sleep>>>,
     /// Results could not be written down, and leases could not be renewed either.
     results_wait: bool,
     /// They may be tried again.
@@ -167,6 +175,7 @@ impl Delivery {
             served: &Lane::ALL,
             looks,
             unrecorded: Vec::new(),
+            gathering: None,
             results_wait: false,
             try_again: false,
             results_at_once: RESULTS_AT_ONCE,
@@ -279,9 +288,12 @@ impl Delivery {
     fn record(&mut self) {
         let failed = self.results_at_once < RESULTS_AT_ONCE;
         let waits = failed && !self.try_again;
-        if self.recording || waits || self.unrecorded.is_empty() {
+        let gathers =
+            self.gathering.is_some() && self.unrecorded.len() < GATHERED_MAX && !self.sends.is_empty();
+        if self.recording || waits || gathers || self.unrecorded.is_empty() {
             return;
         }
+        self.gathering = None;
         (self.recording, self.try_again) = (true, false);
         let batch = self.results_at_once.min(self.unrecorded.len());
         let ended: Vec<Ended> = self.unrecorded.drain(..batch).collect();
@@ -311,6 +323,7 @@ impl Delivery {
         tokio::select! {
             Some(joined) = self.sends.join_next_with_id() => self.take(joined),
             Some(answer) = self.asked.join_next() => self.hear(answer),
+            () = over(&mut self.gathering) => self.gathering = None,
             () = self.worker.rest() => self.look_again(),
         }
         while let Some(joined) = self.sends.try_join_next_with_id() {
@@ -402,6 +415,9 @@ impl Delivery {
 
     fn ended(&mut self, ticket: Ticket, result: CompletionResult) {
         let Ticket { id, fence, lane, .. } = ticket;
+        if self.unrecorded.is_empty() {
+            self.gathering = Some(Box::pin(tokio::time::sleep(GATHERED_FOR)));
+        }
         self.unrecorded.push(Ended {
             lane: Some(lane),
             completion: Completion { id, fence, result },
@@ -504,5 +520,13 @@ impl Delivery {
         if let Some(ticket) = self.tickets.remove(&task) {
             self.ended(ticket, attempt::given_back(&self.worker));
         }
+    }
+}
+
+/// Waits until a time is over; for ever if there is none.
+async fn over(time: &mut Option<Pin<Box<Sleep>>>) {
+    match time {
+        Some(time) => time.await,
+        None => std::future::pending().await,
     }
 }
