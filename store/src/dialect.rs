@@ -290,7 +290,7 @@ pub(crate) fn due_outbox(
 ) -> QueryResult<Vec<OutboxRow>> {
     let sql = |lock: &str, [one, two, three, four, five]: [&str; 5]| {
         format!(
-            "SELECT * FROM outbox WHERE state IN ('pending', 'leased') AND lane = {one} AND retry_at <= {two} \
+            "SELECT * FROM outbox WHERE finished_at IS NULL AND lane = {one} AND retry_at <= {two} \
              AND ((state = 'pending' AND not_before <= {three}) OR (state = 'leased' AND \
                   (lease_until <= {four} OR lease_until > {four} + {LEASE_FARTHEST_MS}))) \
              ORDER BY retry_at, not_before LIMIT {five}{lock}"
@@ -359,11 +359,11 @@ pub(crate) fn drop_stale(
     limit: i64,
     clinical_now: i64,
 ) -> QueryResult<usize> {
-    // The first condition names the index; it holds what waits and what is held.
+    // The first condition names the index; it holds what has not ended.
     let sql = |lock: &str, [one, two, three]: [&str; 3]| {
         format!(
             "UPDATE outbox SET state = 'dropped', why = 'stale', finished_at = {one} WHERE id IN (SELECT id FROM outbox \
-                WHERE state IN ('pending', 'leased') AND state = 'pending' AND about_kind <> 'case' \
+                WHERE finished_at IS NULL AND state = 'pending' AND about_kind <> 'case' \
                 AND stale_after < {two} LIMIT {three}{lock})"
         )
     };
@@ -538,7 +538,7 @@ pub(crate) struct StandingCounts {
 pub(crate) fn standing(connection: &mut AnyConnection, now_ms: i64) -> QueryResult<StandingCounts> {
     let lanes = format!(
         "SELECT CAST(lane AS TEXT) AS name, COUNT(*) AS count, MIN(not_before) AS oldest FROM outbox \
-         WHERE state IN ('pending', 'leased') AND not_before <= {now_ms} GROUP BY lane"
+         WHERE finished_at IS NULL AND state IN ('pending', 'leased') AND not_before <= {now_ms} GROUP BY lane"
     );
     let cases = "SELECT level AS name, COUNT(*) AS count, \
             MIN(CASE WHEN state = 'open' THEN opened_at END) AS oldest \

@@ -13,7 +13,7 @@ use bedside_protocol::people::{OnCallPerson, OnCallPlace};
 use bedside_protocol::watch::Subject;
 use chrono::Duration;
 use diesel::prelude::*;
-use diesel::sql_types::{Bool, Text};
+use diesel::sql_types::Text;
 
 use crate::clock::{from_ms, to_ms};
 use crate::dialect;
@@ -159,7 +159,7 @@ fn bring_near(tx: &mut Tx<'_>) -> Result<(), Stop> {
     let now = to_ms(tx.machine_now);
     let farthest = now + FARTHEST_TRY.num_milliseconds();
     let put_off = outbox_rows::table
-        .filter(diesel::dsl::sql::<Bool>("outbox.state IN ('pending', 'leased')"))
+        .filter(outbox_rows::finished_at.is_null())
         .filter(outbox_rows::state.eq("pending"))
         .filter(outbox_rows::lane.le(Lane::Session.rank()))
         .filter(outbox_rows::retry_at.gt(farthest));

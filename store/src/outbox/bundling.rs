@@ -47,9 +47,9 @@ fn bundled_in(bundle: &str) -> String {
     format!("bundled:{bundle}")
 }
 
-/// The present bundles; said in these words for their index.
+/// What waits in a bundle; the last of the words name its index.
 fn is_bundled() -> diesel::expression::SqlLiteral<Bool> {
-    diesel::dsl::sql("outbox.state = 'bundled'")
+    diesel::dsl::sql("outbox.state = 'bundled' AND outbox.finished_at IS NULL AND outbox.why IS NOT NULL")
 }
 
 /// The lower lanes; said in these words for their index.

@@ -108,9 +108,9 @@ fn row_of(
     })
 }
 
-/// What waits or is held; said in these words for their index.
+/// What waits or is held; the first of the words name its index.
 fn is_unfinished() -> diesel::expression::SqlLiteral<Bool> {
-    diesel::dsl::sql("outbox.state IN ('pending', 'leased')")
+    diesel::dsl::sql("outbox.finished_at IS NULL AND outbox.state IN ('pending', 'leased')")
 }
 
 impl Store {
