@@ -353,6 +353,53 @@ pub(crate) fn lease_outbox(
     Ok(())
 }
 
+/// Extends leases to `until`, each only under the fence it was claimed with; rows in the order in which results are recorded,
+/// so that the two wait for each other and never in a circle. Gives the ids of those that are still held.
+pub(crate) fn renew_leases(
+    connection: &mut AnyConnection,
+    held: &[(String, i64)],
+    until: i64,
+) -> QueryResult<Vec<String>> {
+    match connection {
+        AnyConnection::Sqlite(c) => {
+            let mut renewed = Vec::with_capacity(held.len());
+            for (id, fence) in held {
+                let row = outbox::table
+                    .find(id)
+                    .filter(outbox::fence.eq(fence).and(outbox::state.eq("leased")));
+                let changed = diesel::update(row)
+                    .set(outbox::lease_until.eq(until))
+                    .execute(c)?;
+                if changed == 1 {
+                    renewed.push(id.clone());
+                }
+            }
+            Ok(renewed)
+        }
+        AnyConnection::Postgres(c) => {
+            let ids: Vec<&str> = held.iter().map(|(id, _)| id.as_str()).collect();
+            lock_in_order(c, &ids)?;
+            let renewed: Vec<IdOnly> = diesel::sql_query(
+                "UPDATE outbox SET lease_until = $1 FROM unnest($2, $3) AS r (id, fence) \
+                 WHERE outbox.id = r.id AND outbox.fence = r.fence AND outbox.state = 'leased' RETURNING outbox.id",
+            )
+            .bind::<BigInt, _>(until)
+            .bind::<Array<Text>, _>(&ids)
+            .bind::<Array<BigInt>, _>(held.iter().map(|(_, fence)| *fence).collect::<Vec<_>>())
+            .load(c)?;
+            Ok(renewed.into_iter().map(|row| row.id).collect())
+        }
+    }
+}
+
+/// Locks messages in the order of their ids.
+fn lock_in_order(connection: &mut PgConnection, ids: &[&str]) -> QueryResult<()> {
+    diesel::sql_query("SELECT id FROM outbox WHERE id = ANY($1) ORDER BY id FOR UPDATE")
+        .bind::<Array<Text>, _>(ids)
+        .execute(connection)
+        .map(|_| ())
+}
+
 /// Ends up to `limit` messages whose use is over. Never one of a case, and never one that somebody holds. How many ended.
 pub(crate) fn drop_stale(
     connection: &mut AnyConnection,
@@ -435,10 +482,7 @@ pub(crate) fn finish(connection: &mut AnyConnection, results: &[Finish]) -> Quer
         }
         AnyConnection::Postgres(c) => {
             let column = |of: fn(&Finish) -> i64| results.iter().map(of).collect::<Vec<_>>();
-            // In the order in which leases are renewed, so that the two wait for each other and never in a circle.
-            diesel::sql_query("SELECT id FROM outbox WHERE id = ANY($1) ORDER BY id FOR UPDATE")
-                .bind::<Array<Text>, _>(results.iter().map(|r| r.id.as_str()).collect::<Vec<_>>())
-                .execute(c)?;
+            lock_in_order(c, &results.iter().map(|r| r.id.as_str()).collect::<Vec<_>>())?;
             let recorded: Vec<IdOnly> = diesel::sql_query(
                 "UPDATE outbox SET state = r.state, retry_at = r.retry_at, last_class = r.class, last_code = r.code, \
                     ambiguous = outbox.ambiguous OR r.ambiguous, finished_at = r.finished_at, why = r.why, \

@@ -415,25 +415,16 @@ impl Store {
         held: Vec<(NoticeId, i64)>,
         lease_ms: u32,
     ) -> Result<Vec<NoticeId>, StoreError> {
-        let mut held = held;
-        // In the order in which results are recorded, so that the two wait for each other and never in a circle.
-        held.sort_unstable_by_key(|(id, _)| *id);
         let renewed = self.write_job(Scope::system(), move |tx| {
             let until = to_ms(tx.machine_now) + i64::from(lease_ms);
-            let mut ours = Vec::with_capacity(held.len());
-            for (id, fence) in &held {
-                let row = outbox::table
-                    .find(id.to_string())
-                    .filter(outbox::fence.eq(fence).and(outbox::state.eq("leased")));
-                if diesel::update(row)
-                    .set(outbox::lease_until.eq(until))
-                    .execute(tx.connection)?
-                    == 1
-                {
-                    ours.push(*id);
-                }
-            }
-            Ok(ours)
+            let rows: Vec<(String, i64)> = held.iter().map(|(id, fence)| (id.to_string(), *fence)).collect();
+            let renewed = dialect::renew_leases(tx.connection, &rows, until)?;
+            let renewed: HashSet<String> = renewed.into_iter().collect();
+            let ours = held.iter().zip(&rows);
+            Ok(ours
+                .filter(|(_, (id, _))| renewed.contains(id))
+                .map(|((id, _), _)| *id)
+                .collect())
         });
         Ok(renewed.await?)
     }
