@@ -192,9 +192,7 @@ fn candidates(
     all: &[rows::OutboxRow],
     ours: &HashSet<String>,
 ) -> Result<BTreeMap<(String, String), Vec<Candidate>>, Stop> {
-    let shared = tx.shared;
-    let readable = |row: &rows::OutboxRow| super::open_notice(shared, &row.id, &row.doc_sealed).is_some();
-    let sources = Sources::of(tx, all, readable)?;
+    let sources = Sources::of(tx, all)?;
     let mut by_recipient: BTreeMap<(String, String), Vec<Candidate>> = BTreeMap::new();
     for row in all {
         let Some(notice) = super::open_notice(tx.shared, &row.id, &row.doc_sealed) else {
@@ -301,9 +299,7 @@ fn without_changed_bundles(tx: &mut Tx<'_>, due: Vec<rows::OutboxRow>) -> Result
         .filter(outbox::why.eq_any(names))
         .select(rows::OutboxRow::as_select())
         .load(tx.connection)?;
-    let shared = tx.shared;
-    let readable = |row: &rows::OutboxRow| super::open_notice(shared, &row.id, &row.doc_sealed).is_some();
-    let sources = Sources::of(tx, &members, readable)?;
+    let sources = Sources::of(tx, &members)?;
     let mut changed: HashSet<String> = HashSet::new();
     for row in &members {
         let wanted = super::open_notice(tx.shared, &row.id, &row.doc_sealed)
@@ -449,20 +445,21 @@ mod tests {
         let free_at = now() - minutes(54) + WINDOW;
         let mut urgent = candidate(1, "a@x.example", true);
         urgent.notice.stale_after = Some(free_at);
-        let candidates = [
-            urgent,
-            candidate(2, "a@x.example", true),
-            candidate(3, "a@x.example", false),
-        ];
+        let mut patient = candidate(2, "a@x.example", true);
+        patient.notice.stale_after = Some(free_at + minutes(1));
+        let candidates = [urgent, patient, candidate(3, "a@x.example", false)];
         let above = plan(&candidates, &mails, now());
         assert_eq!(above.later, [(id(2), free_at), (id(3), free_at)]);
         assert!(above.bundles.is_empty(), "the urgent one goes alone");
+        let together = Plan {
+            bundles: vec![vec![id(1), id(2), id(3)]],
+            later: Vec::new(),
+        };
+        assert_eq!(plan(&candidates, &mails[1..], now()), together);
         assert_eq!(
-            plan(&candidates, &mails[1..], now()),
-            Plan {
-                bundles: vec![vec![id(1), id(2), id(3)]],
-                later: Vec::new()
-            }
+            plan(&candidates, &mails, free_at),
+            together,
+            "the first was an hour ago"
         );
     }
 

@@ -1,12 +1,13 @@
 //! Claiming: a worker takes rows for a short lease, is told how their sources stand, and makes their mails, which are kept
 //! in the same transaction.
 
+use std::cmp::Reverse;
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use bedside_protocol::duty::Lane;
 use bedside_protocol::id::{ClinicId, NoticeId};
-use bedside_protocol::notice::{AtSending, Notice};
+use bedside_protocol::notice::{AtSending, Notice, still_wanted};
 use bedside_protocol::people::CommsStatus;
 use bedside_protocol::time::Instant;
 use bedside_protocol::watch::Subject;
@@ -89,12 +90,7 @@ pub(super) struct Sources {
 }
 
 impl Sources {
-    /// `readable` says of a row whether its message can be read.
-    pub(super) fn of(
-        tx: &mut Tx<'_>,
-        due: &[rows::OutboxRow],
-        readable: impl Fn(&rows::OutboxRow) -> bool,
-    ) -> Result<Self, Stop> {
+    pub(super) fn of(tx: &mut Tx<'_>, due: &[rows::OutboxRow]) -> Result<Self, Stop> {
         let ids =
             |of: fn(&rows::OutboxRow) -> (Option<&str>, Option<&String>), kind: &str| -> HashSet<String> {
                 let of_kind = due.iter().map(of).filter(|(is, _)| *is == Some(kind));
@@ -119,7 +115,7 @@ impl Sources {
                 .load(connection)?;
             let by_id = cases.into_iter().map(|(id, state, round)| (id, (state, round)));
             sources.cases.extend(by_id);
-            sources.told = Told::of(tx, due, readable)?;
+            sources.told = Told::of(tx, due)?;
         }
         let connection = &mut *tx.connection;
         let wanted = about("invitation");
@@ -178,22 +174,17 @@ fn addressee(row: &rows::OutboxRow) -> Addressee {
     (row.about_id.clone(), row.about_round, row.recipient_id.clone())
 }
 
-/// Who was told of the round of a case when, and which message tells them now.
+/// Who was told of the round of a case when, and whom this claim tells.
 #[derive(Default)]
 struct Told {
     /// The last acceptance, milliseconds.
     accepted: HashMap<Addressee, i64>,
-    /// The newest message of this claim, of several to one addressee.
-    newest: HashMap<Addressee, (i64, String)>,
+    /// Those for whom this claim has a mail that will be sent.
+    now: HashSet<Addressee>,
 }
 
 impl Told {
-    fn of(
-        tx: &mut Tx<'_>,
-        due: &[rows::OutboxRow],
-        readable: impl Fn(&rows::OutboxRow) -> bool,
-    ) -> Result<Self, Stop> {
-        let mut told = Self::default();
+    fn of(tx: &mut Tx<'_>, due: &[rows::OutboxRow]) -> Result<Self, Stop> {
         let about_cases = || due.iter().filter(|row| row.about_kind == "case");
         let subjects: HashSet<&String> = about_cases().filter_map(|row| row.subject_id.as_ref()).collect();
         let recipients: HashSet<&String> = about_cases().map(|row| &row.recipient_id).collect();
@@ -208,19 +199,10 @@ impl Told {
         let accepted = sent
             .into_iter()
             .filter_map(|(addressee, at)| Some((addressee, at?)));
-        told.accepted.extend(accepted);
-        for row in about_cases() {
-            let this = (row.not_before, row.id.clone());
-            let newer = told
-                .newest
-                .get(&addressee(row))
-                .is_none_or(|newest| *newest < this);
-            // One that cannot be read tells nobody.
-            if newer && readable(row) {
-                told.newest.insert(addressee(row), this);
-            }
-        }
-        Ok(told)
+        Ok(Self {
+            accepted: accepted.collect(),
+            now: HashSet::new(),
+        })
     }
 
     /// An acceptance in the future was written by a clock that was ahead, and counts for nothing.
@@ -230,9 +212,16 @@ impl Told {
             .accepted
             .get(&addressee)
             .is_some_and(|at| *at > row.not_before && *at <= to_ms(now));
-        let this = (row.not_before, row.id.clone());
-        accepted || self.newest.get(&addressee).is_some_and(|newest| *newest > this)
+        accepted || self.now.contains(&addressee)
     }
+}
+
+/// The places of the newest rows first: an older message about a case gives way to a newer one that will be sent, and to no
+/// other.
+fn newest_first(due: &[rows::OutboxRow]) -> Vec<usize> {
+    let mut places: Vec<usize> = (0..due.len()).collect();
+    places.sort_unstable_by_key(|place| Reverse((due[*place].not_before, &due[*place].id)));
+    places
 }
 
 /// Ends rows whose very id cannot be read, so that they do not come back at the end of each lease (invariant I6).
@@ -363,7 +352,7 @@ impl Store {
                     Some((row.id.as_str(), notice))
                 })
                 .collect();
-            let sources = Sources::of(tx, &due, |row| notices.contains_key(row.id.as_str()))?;
+            let mut sources = Sources::of(tx, &due)?;
             let about_cases = due.iter().filter(|row| row.about_kind == "case");
             let clinics: HashSet<&str> = about_cases.map(|row| row.clinic_id.as_str()).collect();
             let refused = if clinics.is_empty() {
@@ -371,11 +360,12 @@ impl Store {
             } else {
                 Some(RefusedNow::of(tx, &clinics)?)
             };
-            let mut leased = Vec::with_capacity(due.len());
+            let mut leased: Vec<(&str, Option<Vec<u8>>)> =
+                due.iter().map(|message| (message.id.as_str(), None)).collect();
             let mut handed_out = Vec::with_capacity(due.len());
-            for message in &due {
+            for turn in newest_first(&due) {
+                let message = &due[turn];
                 let at_sending = sources.at_sending(message, tx.now);
-                let mut kept = None;
                 let notice = notices.remove(message.id.as_str());
                 let claimed = read_claimed(tx.shared, message, notice, at_sending, refused.as_ref());
                 if let Some(claimed) = claimed {
@@ -383,28 +373,32 @@ impl Store {
                         Claimed::Broken { .. } => None,
                         Claimed::Ready(row) => {
                             let (made, mail) = make(row);
+                            let has_mail = mail.is_some() || row.row.rendered.is_some();
+                            if has_mail && still_wanted(&row.row.notice, &at_sending).is_ok() {
+                                sources.told.now.insert(addressee(message));
+                            }
                             if let Some(mail) = mail {
                                 let place = Place {
                                     row: &message.id,
                                     ..RENDERED
                                 };
                                 let sealed = seal::seal(&tx.shared.keys, place, &mail);
-                                kept = Some(sealed.map_err(DatabaseError::from)?);
+                                leased[turn].1 = Some(sealed.map_err(DatabaseError::from)?);
                             }
                             Some(made)
                         }
                     };
-                    handed_out.push((claimed, made));
+                    handed_out.push((turn, (claimed, made)));
                 }
-                leased.push((message.id.as_str(), kept));
             }
+            handed_out.sort_unstable_by_key(|(turn, _)| *turn);
             let lease = Lease {
                 owner: &worker,
                 until: machine_now + i64::from(lease_ms),
             };
             dialect::lease_outbox(tx.connection, &lease, &leased)?;
             end_nameless(tx, &due)?;
-            Ok(handed_out)
+            Ok(handed_out.into_iter().map(|(_, handed)| handed).collect())
         });
         Ok(claimed.await?)
     }

@@ -135,6 +135,8 @@ async fn above_six_mails_an_hour_reminders_wait_and_go_together(engine: Database
         a_minute_later(&mut clinic).await;
     }
     assert_eq!(clinic.mailbox.fresh().len(), 6);
+    let due = clinic.store.count_waiting().await.expect("a count");
+    assert_eq!(due, 0, "those that wait do not come up claim by claim");
     // One whose use is over before its turn is sent all the same: nothing is dropped.
     let mut urgent = message(&clinic, Lane::Reminder, 30);
     urgent.stale_after = Some(clinic.now() + minutes(20));

@@ -1,5 +1,6 @@
 //! Whole flows, over HTTP and with the real worker, on both engines: what people do and what they see.
 
+mod attempts;
 mod bad_input;
 mod bundles;
 mod cases;
