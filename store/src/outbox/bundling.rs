@@ -9,7 +9,7 @@
 //!   the database before its first byte goes out, and its text never changes. When one of its messages is no longer wanted
 //!   at a later try, the bundle ends unsent and the others are free again.
 //! - A bundled message ends as `sent` when its bundle was accepted and not before; if the bundle ends otherwise the message
-//!   waits again, on its own, unless the bundle may have been accepted.
+//!   waits again, on its own and within the limit of the hour, unless the bundle may have been accepted.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
@@ -63,6 +63,8 @@ struct Candidate {
     notice: Notice,
     /// Whether this claim found it due; else it waits.
     claimed: bool,
+    /// Whether it goes by itself: a bundle with it was refused.
+    alone: bool,
 }
 
 /// What becomes of the messages for one person.
@@ -77,10 +79,11 @@ struct Plan {
 /// What becomes of what waits for one person who got `mails` within the last hour, each at its time.
 fn plan(candidates: &[Candidate], mails: &[Instant], now: Instant) -> Plan {
     let mut plan = Plan::default();
-    let mut by_address: BTreeMap<String, Vec<&Candidate>> = BTreeMap::new();
+    let mut by_address: BTreeMap<(String, Option<NoticeId>), Vec<&Candidate>> = BTreeMap::new();
     for candidate in candidates {
         let address = candidate.notice.to.email.trim().to_lowercase();
-        by_address.entry(address).or_default().push(candidate);
+        let alone = candidate.alone.then_some(candidate.notice.id);
+        by_address.entry((address, alone)).or_default().push(candidate);
     }
     let mut mails = mails.to_vec();
     mails.sort_unstable();
@@ -111,9 +114,9 @@ fn plan(candidates: &[Candidate], mails: &[Instant], now: Instant) -> Plan {
     plan
 }
 
-/// Whether no claim has taken the message before.
+/// Whether the message was never tried by itself, so that its mail is one more for its recipient.
 fn is_first_try(due: &rows::OutboxRow) -> bool {
-    may_be_bundled(due) && due.attempts == 0 && due.state == "pending"
+    may_be_bundled(due) && due.state == "pending"
 }
 
 fn may_be_bundled(row: &rows::OutboxRow) -> bool {
@@ -204,6 +207,7 @@ fn candidates(
                 .or_default()
                 .push(Candidate {
                     claimed: ours.contains(&row.id),
+                    alone: row.attempts > 0,
                     notice,
                 });
         }
@@ -326,7 +330,8 @@ fn without_changed_bundles(tx: &mut Tx<'_>, due: Vec<rows::OutboxRow>) -> Result
     Ok(going)
 }
 
-/// The messages of a bundle wait again; with a try behind them they are not bundled any more.
+/// The messages of a bundle wait again; with a try behind them they are not bundled any more, and go by themselves at the pace
+/// of the hour.
 fn free(tx: &mut Tx<'_>, name: &str, tries: i32) -> Result<(), Stop> {
     diesel::update(outbox::table.filter(is_bundled()).filter(outbox::why.eq(name)))
         .set((
@@ -423,7 +428,11 @@ mod tests {
             stale_after: None,
             thread: None,
         };
-        Candidate { notice, claimed }
+        Candidate {
+            notice,
+            claimed,
+            alone: false,
+        }
     }
 
     #[test]
@@ -470,5 +479,22 @@ mod tests {
             .collect();
         let sizes: Vec<usize> = plan(&many, &[], now()).bundles.iter().map(Vec::len).collect();
         assert_eq!(sizes, [20, 20, 5]);
+    }
+
+    #[test]
+    fn what_a_refused_bundle_held_goes_alone_and_at_the_pace_of_the_hour() {
+        let freed: Vec<Candidate> = (0..8)
+            .map(|number| Candidate {
+                alone: true,
+                ..candidate(number, "a@x.example", true)
+            })
+            .collect();
+        let plan = plan(&freed, &[now() - minutes(10)], now());
+        assert!(plan.bundles.is_empty());
+        let free_at = |ago| now() - minutes(ago) + WINDOW;
+        assert_eq!(
+            plan.later,
+            [(id(5), free_at(10)), (id(6), free_at(10)), (id(7), free_at(10))]
+        );
     }
 }

@@ -18,6 +18,7 @@ on_both_engines!(
     a_bundle_that_fails_is_sent_again_byte_for_byte_and_ends_its_messages_only_when_accepted,
     a_bundle_that_may_have_been_accepted_is_not_sent_again,
     a_bundle_that_is_refused_sets_its_messages_free,
+    what_a_refused_bundle_sets_free_keeps_to_six_mails_an_hour,
     a_bundle_of_which_a_message_is_over_ends_and_the_others_go,
 );
 
@@ -249,6 +250,27 @@ async fn a_bundle_that_is_refused_sets_its_messages_free(engine: Database) {
     let bundle = clinic.texts("SELECT state AS value FROM outbox WHERE notice_key LIKE 'bundle:%'");
     assert_eq!(bundle, ["failed"]);
     clinic.nothing_is_left_to_send().await;
+}
+
+async fn what_a_refused_bundle_sets_free_keeps_to_six_mails_an_hour(engine: Database) {
+    let refused = Fault::Reply(554, "5.6.0 not this one".to_owned());
+    let server = SmtpServer::start(Script::new().fault_first(1, Stage::FinalDot, refused));
+    let mut clinic = Clinic::open(engine).await;
+    clinic.mail_by_smtp(&server).await;
+    put_some(&clinic, Lane::Reminder, 0..10).await;
+    clinic.cycle().await;
+    assert_eq!(sources(&server).len(), 6);
+    clinic.clocks.set_clinical(clinic.now() + minutes(59));
+    clinic.cycle().await;
+    assert_eq!(sources(&server).len(), 6, "no more within the hour");
+    clinic.clocks.set_clinical(clinic.now() + minutes(1));
+    clinic.cycle().await;
+    assert_eq!(
+        states(&clinic),
+        ["sent -"; 10],
+        "each by itself, and none is lost"
+    );
+    assert_eq!(sources(&server).len(), 10);
 }
 
 async fn a_bundle_of_which_a_message_is_over_ends_and_the_others_go(engine: Database) {
