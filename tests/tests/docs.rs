@@ -114,6 +114,22 @@ fn every_alert_says_how_long_how_grave_what_and_what_to_do() {
     }
 }
 
+/// A page must mean that somebody may be unwatched or unheard.
+#[test]
+fn a_faulty_audit_trail_wakes_nobody() {
+    let text = std::fs::read_to_string(root().join("docs/monitoring/alerts.yml")).expect("the alerts");
+    let pages = |alert: &&str| alert.contains("severity: page");
+    let (pages, tickets): (Vec<&str>, Vec<&str>) = text.split("- alert: ").skip(1).partition(pages);
+    let of_parts = pages.iter().filter(|alert| alert.contains("by (part)"));
+    let left_out = |alert: &&str| alert.contains(r#"part!~"database|audit""#);
+    assert!(of_parts.clone().count() > 0 && of_parts.copied().all(|alert| left_out(&alert)));
+    assert!(
+        tickets
+            .iter()
+            .any(|alert| alert.contains(r#"bedside_part_ok{part="audit"}"#))
+    );
+}
+
 #[test]
 fn the_dashboard_is_one_and_asks_for_its_data_source() {
     let text = std::fs::read_to_string(root().join("docs/monitoring/grafana-dashboard.json")).expect("it");
