@@ -264,3 +264,22 @@ fn the_units_name_files_that_are_shipped_and_watch_the_right_process() {
         }
     }
 }
+
+#[test]
+fn a_unit_that_sends_no_mail_is_not_given_the_password_for_it() {
+    for (unit, sends_mail) in [
+        ("api", true),
+        ("worker", true),
+        ("backup", false),
+        ("migrate", false),
+    ] {
+        let text = read(&format!("deploy/systemd/bedside-{unit}.service"));
+        assert_eq!(
+            text.contains("smtp_password"),
+            sends_mail,
+            "bedside-{unit}.service"
+        );
+        assert!(text.contains("LoadCredential=master_key:"));
+        assert!(text.contains("LoadCredential=database_url:"));
+    }
+}
