@@ -78,9 +78,9 @@ async fn look(settings: &Settings, within_s: u32) -> Result<String> {
     let mut store_settings = wiring::store_settings(settings);
     (store_settings.readers, store_settings.writers) = (1, 1);
     let store = Store::open(store_settings, Arc::new(SystemClocks), keys::master(settings)?).await?;
-    let of_this_host = format!("{}-", host_name());
+    let host = host_name();
     let beats = store.list_heartbeats().await?;
-    let Some(last) = beats.iter().find(|beat| beat.worker.starts_with(&of_this_host)) else {
+    let Some(last) = beats.iter().find(|beat| is_of_host(&beat.worker, &host)) else {
         bail!("no worker of this host has completed a cycle yet");
     };
     let age_s = (SystemClocks.machine_now() - last.machine_at).num_seconds();
@@ -90,4 +90,26 @@ async fn look(settings: &Settings, within_s: u32) -> Result<String> {
         last.worker
     );
     Ok(format!("{} completed a cycle {age_s} s ago", last.worker))
+}
+
+/// Whether a worker's name is that of a process of this host: the host's name and the process's number. The name of another
+/// host may begin like it.
+fn is_of_host(worker: &str, host: &str) -> bool {
+    let process = worker.strip_prefix(host).and_then(|rest| rest.strip_prefix('-'));
+    process.is_some_and(|process| process.parse::<u32>().is_ok())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_worker_of_a_host_with_a_longer_name_is_not_of_this_one() {
+        assert!(is_of_host("clinic-71", "clinic"));
+        assert!(is_of_host("clinic-1-71", "clinic-1"));
+        for other in ["clinic-1-71", "clinic1-71", "clinic-", "clinic", "other-71"] {
+            assert!(!is_of_host(other, "clinic"), "{other}");
+        }
+        assert!(!is_of_host("clinic-10-71", "clinic-1"));
+    }
 }
