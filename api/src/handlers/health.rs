@@ -94,13 +94,7 @@ pub fn register_head(config: &mut ServiceConfig) {
 async fn say_ready(app: Data<App>) -> HttpResponse {
     let view = match look(&app.store).await {
         Ok(findings) => judge(&findings, Duration::seconds(app.protocol.watch.alive_within_s)),
-        Err(StoreError::Database(fault @ DatabaseError::OtherSchema { .. })) => ReadyView {
-            status: "not_ready".to_owned(),
-            parts: vec![
-                PartView::new("database", true, None, "answers"),
-                PartView::new("migrations", false, None, &fault.to_string()),
-            ],
-        },
+        Err(StoreError::Database(fault @ DatabaseError::OtherSchema { .. })) => on_other_schema(&fault),
         Err(error) => {
             // Logged where it is turned into an answer.
             let error = ApiError::from(error);
@@ -115,6 +109,17 @@ async fn say_ready(app: Data<App>) -> HttpResponse {
         HttpResponse::Ok().json(view)
     } else {
         HttpResponse::ServiceUnavailable().json(view)
+    }
+}
+
+/// Readiness while the database is of another version than this program.
+pub(crate) fn on_other_schema(fault: &DatabaseError) -> ReadyView {
+    ReadyView {
+        status: "not_ready".to_owned(),
+        parts: vec![
+            PartView::new("database", true, None, "answers"),
+            PartView::new("migrations", false, None, &fault.to_string()),
+        ],
     }
 }
 

@@ -1,14 +1,14 @@
 //! How things stand in the database, read when somebody scrapes.
 //!
 //! What is not known is left out, never shown as an old value or a zero: while the database does not answer, readiness and
-//! its part `database` are 0 and the rest is absent.
+//! its part `database` are 0 and the rest is absent; while it is of another version, the part `migrations` is.
 
 use std::error::Error;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use bedside_protocol::time::{Instant, seconds};
-use bedside_store::{Standing, Store, StoreError};
+use bedside_store::{DatabaseError, Standing, Store, StoreError};
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::{DescriptorEncoder, EncodeGaugeValue};
 use prometheus_client::metrics::MetricType;
@@ -68,6 +68,10 @@ impl LastStanding {
                 health::judge(&findings, self.alive_within),
                 Some((findings, standing)),
             ),
+            // The store says so by itself, once a minute.
+            Ok(Err(StoreError::Database(fault @ DatabaseError::OtherSchema { .. }))) => {
+                (health::on_other_schema(&fault), None)
+            }
             Ok(Err(StoreError::Busy)) => (health::unanswered("is busy"), None),
             Ok(Err(error)) => {
                 tracing::warn!(

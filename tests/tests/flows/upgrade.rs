@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use bedside_tests::clinic::{Clinic, PASSWORD};
 use bedside_tests::database::Database;
+use bedside_tests::metrics::Scrape;
 use bedside_tests::on_both_engines;
 use serde_json::{Value, json};
 
@@ -36,6 +37,7 @@ async fn a_program_that_is_older_than_the_schema_stops_at_once_and_names_what_it
     engine: Database,
 ) {
     let clinic = Clinic::open(engine).await;
+    let (metrics, _serving) = clinic.serve_metrics();
     let (stop, stopped) = tokio::sync::watch::channel(false);
     let worker = clinic.worker.clone();
     let running = tokio::spawn(async move { worker.run(stopped).await });
@@ -56,6 +58,14 @@ async fn a_program_that_is_older_than_the_schema_stops_at_once_and_names_what_it
     })
     .await;
     assert_eq!(clinic.http.get("/health/ready").status, 503);
+    let scrape = Scrape::of(&metrics);
+    assert_eq!(scrape.value("bedside_ready"), 0.0);
+    assert_eq!(scrape.value(r#"bedside_part_ok{part="migrations"}"#), 0.0);
+    assert_eq!(
+        scrape.value(r#"bedside_part_ok{part="database"}"#),
+        1.0,
+        "it answers"
+    );
     let body = json!({"clinic": "willow", "email": clinic.address("nurse"), "password": PASSWORD});
     let refused = clinic.http.post("/v1/login", &body);
     assert_eq!(refused.status, 503, "{}", refused.body);
