@@ -1,5 +1,5 @@
 //! Keeping the hot tables small. Nothing that anybody may still ask for is deleted: finished messages move to a table of the
-//! same form (without the mail itself), and only keys and tokens that are of no use any more go.
+//! same form (without the mail itself), and only keys, tokens and signs of life that are of no use any more go.
 
 use bedside_protocol::time::Instant;
 use chrono::Duration;
@@ -8,12 +8,16 @@ use diesel::prelude::*;
 use crate::clock::{from_ms, to_ms};
 use crate::dialect;
 use crate::error::StoreError;
-use crate::schema::{housekeeping, idempotency, outbox, refresh_tokens};
+use crate::schema::{heartbeats, housekeeping, idempotency, outbox, refresh_tokens};
 use crate::scope::Scope;
 use crate::store::Store;
 
 /// How long the answer to a request is kept for its repetition. A phone gives up long before.
 const ANSWERS_KEPT_FOR: Duration = Duration::days(7);
+
+/// How long the last sign of life of a process that is gone is kept. Each process has a row of its own, so restarts leave many;
+/// a clock that was wrong for hours must not remove one that lives.
+const HEARTBEATS_KEPT_FOR: Duration = Duration::days(7);
 
 /// Rows moved in one transaction, so that nobody waits long for the writer.
 const AT_ONCE: i64 = 500;
@@ -36,6 +40,8 @@ pub struct Moved {
     pub answers: usize,
     /// Refresh tokens that expired.
     pub tokens: usize,
+    /// Heartbeats of processes that are gone.
+    pub heartbeats: usize,
 }
 
 impl Store {
@@ -75,7 +81,7 @@ impl Store {
     }
 
     /// Moves messages that were finished before `before` (clinical clock) out of the outbox; removes old answers to
-    /// requests and expired tokens. In small transactions; may be stopped and run again at any time.
+    /// requests, expired tokens and the heartbeats of processes that are gone. In small transactions; may be stopped and run again at any time.
     pub async fn move_finished(&self, before: Instant) -> Result<Moved, StoreError> {
         let mut moved = Moved::default();
         loop {
@@ -85,7 +91,7 @@ impl Store {
                 break;
             }
         }
-        let (answers, tokens) = self
+        let (answers, tokens, heartbeats) = self
             .write_job(Scope::system(), |tx| {
                 let old = to_ms(tx.machine_now - ANSWERS_KEPT_FOR);
                 let answers = diesel::delete(idempotency::table.filter(idempotency::created_at.lt(old)))
@@ -93,11 +99,17 @@ impl Store {
                 // A used token is kept until it expires: its return is what shows that it was stolen.
                 let expired =
                     refresh_tokens::table.filter(refresh_tokens::expires_at.lt(to_ms(tx.machine_now)));
-                Ok((answers, diesel::delete(expired).execute(tx.connection)?))
+                let tokens = diesel::delete(expired).execute(tx.connection)?;
+                // Nothing is judged by these: the last verified cycle of all stands in a table of its own.
+                let gone = to_ms(tx.machine_now - HEARTBEATS_KEPT_FOR);
+                let gone = heartbeats::table.filter(heartbeats::machine_at.lt(gone));
+                let heartbeats = diesel::delete(gone).execute(tx.connection)?;
+                Ok((answers, tokens, heartbeats))
             })
             .await?;
         moved.answers = answers;
         moved.tokens = tokens;
+        moved.heartbeats = heartbeats;
         Ok(moved)
     }
 

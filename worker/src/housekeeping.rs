@@ -26,7 +26,8 @@ const FAULTS_LOGGED: usize = 20;
 pub enum Job {
     /// Lets the database fold its log away and look after its statistics.
     Optimize,
-    /// Moves finished messages to the archive; drops old idempotency records and dead tokens.
+    /// Moves finished messages to the archive; drops old idempotency records, dead tokens and the heartbeats of processes that
+    /// are gone.
     Retention,
     /// Verifies every audit chain.
     VerifyAudit,

@@ -7,6 +7,8 @@ use bedside_tests::database::Database;
 use bedside_tests::on_both_engines;
 use bedside_tests::play::Play;
 use bedside_tests::smtp_server::{Fault, Script, SmtpServer, Stage};
+use bedside_worker::housekeeping::Job;
+use chrono::Duration;
 use serde_json::json;
 
 on_both_engines!(
@@ -14,6 +16,7 @@ on_both_engines!(
     one_poisoned_row_among_a_hundred_stops_nothing,
     a_contact_whose_address_is_refused_passes_the_turn_to_the_next_at_once,
     an_escalation_refused_for_its_rate_comes_again_after_a_second_and_alarms_nobody_else,
+    the_heartbeat_of_a_worker_that_is_gone_goes_after_a_week_and_no_other,
 );
 
 async fn two_workers_send_one_mail(engine: Database) {
@@ -23,9 +26,9 @@ async fn two_workers_send_one_mail(engine: Database) {
     let second = Arc::new(play.clinic.another_worker().await);
     play.clinic.mailbox.fresh();
     for half_minute in 0..60 {
-        let at = play.t0.expect("a dose") + chrono::Duration::seconds(10 * 60 + 30 * half_minute);
+        let at = play.t0.expect("a dose") + Duration::seconds(10 * 60 + 30 * half_minute);
         play.clinic.clocks.set_clinical(at);
-        play.clinic.clocks.advance_machine(chrono::Duration::seconds(1));
+        play.clinic.clocks.advance_machine(Duration::seconds(1));
         let (one, other) = (play.clinic.worker.clone(), second.clone());
         let (one, other) = tokio::join!(
             tokio::spawn(async move { one.cycle().await }),
@@ -112,4 +115,17 @@ async fn an_escalation_refused_for_its_rate_comes_again_after_a_second_and_alarm
     let mut expected = [play.clinic.address("nurse"), play.clinic.address("backup")];
     expected.sort();
     assert_eq!(told, expected, "the first rung, once each, and nobody else");
+}
+
+async fn the_heartbeat_of_a_worker_that_is_gone_goes_after_a_week_and_no_other(engine: Database) {
+    let mut clinic = Clinic::open(engine).await;
+    clinic.another_worker().await.cycle().await;
+    let known = "SELECT worker AS value FROM heartbeats ORDER BY worker";
+    clinic.clocks.advance_machine(Duration::days(7));
+    clinic.worker.keep_house(Job::Retention).await.expect("a look");
+    assert_eq!(clinic.texts(known), ["worker-1", "worker-2"]);
+    clinic.cycle().await;
+    clinic.worker.keep_house(Job::Retention).await.expect("a look");
+    assert_eq!(clinic.texts(known), ["worker-1"]);
+    assert!(clinic.red_parts().is_empty());
 }
