@@ -136,6 +136,7 @@ pub async fn act(
                 });
             rule.await?
         }
+        Subject::Clinic(_) => return Err(ApiError::NotFound),
     };
     Ok(done)
 }

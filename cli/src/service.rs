@@ -107,6 +107,7 @@ fn worker(settings: &Settings, store: Store) -> Result<Worker> {
     worker_settings.cycle_ms = settings.cycle_ms;
     worker_settings.ping_url.clone_from(&settings.ping_url);
     worker_settings.standby_after_s = settings.standby_after_s;
+    worker_settings.drill.clone_from(&settings.drill);
     Ok(Worker::new(
         store,
         wiring::transport(settings)?,

@@ -13,6 +13,7 @@ pub mod desk;
 pub mod document;
 pub mod dosing;
 pub mod draft;
+pub mod drill;
 pub mod duty;
 pub mod gate;
 pub mod helping;

@@ -204,6 +204,13 @@ pub enum Message {
         /// The clinic's zone.
         zone: Zone,
     },
+    /// To the administrator: the day's proof that alarms leave.
+    Drill {
+        /// When it fell due.
+        at: Instant,
+        /// The clinic's zone.
+        zone: Zone,
+    },
     /// A test of the mail path, asked for by an operator.
     Test {
         /// When.
@@ -230,6 +237,7 @@ impl Message {
             Self::WatchIncomplete { .. } => "watch_incomplete",
             Self::Bundle { .. } => "bundle",
             Self::AccountLink { .. } => "account_link",
+            Self::Drill { .. } => "drill",
             Self::Test { .. } => "test",
         }
     }

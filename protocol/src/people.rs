@@ -1,5 +1,7 @@
 //! The people of a clinic: who may call, who is told, and who is on call.
 
+use std::collections::BTreeSet;
+
 use serde::{Deserialize, Serialize};
 
 use crate::id::{ClinicId, LinkId, PersonId, SessionId, SitterId};
@@ -237,4 +239,25 @@ pub struct OnCallPerson {
     pub name: String,
     /// Their address.
     pub email: String,
+}
+
+/// Who keeps a clinic's program running, each once: the administrators; where there is none, the next best.
+pub fn keepers(list: &[OnCallPerson]) -> Vec<&OnCallPerson> {
+    let places = [
+        OnCallPlace::Administrator,
+        OnCallPlace::Manager,
+        OnCallPlace::Fallback,
+    ];
+    let at = |place: OnCallPlace| {
+        let mut seen = BTreeSet::new();
+        let people = list.iter().filter(|person| person.place == place);
+        people
+            .filter(|person| seen.insert(person.person))
+            .collect::<Vec<_>>()
+    };
+    places
+        .into_iter()
+        .map(at)
+        .find(|people| !people.is_empty())
+        .unwrap_or_default()
 }

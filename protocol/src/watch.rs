@@ -5,10 +5,11 @@ use serde::{Deserialize, Serialize};
 
 use crate::case::Case;
 use crate::duty::Duty;
-use crate::id::{CaseId, DutyId, GapId, PersonId, SessionId};
+use crate::id::{CaseId, ClinicId, DutyId, GapId, PersonId, SessionId};
 use crate::time::Instant;
 
-/// What duties, cases and messages are about: a session, or a patient between sessions.
+/// What duties, cases and messages are about: a session, or a patient between sessions. A clinic has the duty of its drill and
+/// never a case.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(tag = "subject", content = "id", rename_all = "snake_case")]
 pub enum Subject {
@@ -16,14 +17,17 @@ pub enum Subject {
     Session(SessionId),
     /// A patient between sessions.
     Patient(PersonId),
+    /// A clinic itself.
+    Clinic(ClinicId),
 }
 
 impl Subject {
-    /// `session` or `patient`.
+    /// `session`, `patient` or `clinic`.
     pub fn kind(self) -> &'static str {
         match self {
             Self::Session(_) => "session",
             Self::Patient(_) => "patient",
+            Self::Clinic(_) => "clinic",
         }
     }
 
@@ -32,6 +36,7 @@ impl Subject {
         match self {
             Self::Session(id) => id.to_string(),
             Self::Patient(id) => id.to_string(),
+            Self::Clinic(id) => id.to_string(),
         }
     }
 }

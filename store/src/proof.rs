@@ -9,7 +9,7 @@ use std::collections::BTreeSet;
 use bedside_protocol::duty::Lane;
 use bedside_protocol::id::ClinicId;
 use bedside_protocol::notice::{About, Message, Notice, Recipient, Who};
-use bedside_protocol::people::{OnCallPerson, OnCallPlace};
+use bedside_protocol::people::keepers;
 use bedside_protocol::watch::Subject;
 use chrono::Duration;
 use diesel::prelude::*;
@@ -217,27 +217,6 @@ fn tell_clinic(tx: &mut Tx<'_>, clinic: ClinicId) -> Result<(), Stop> {
         })
         .collect();
     outbox::insert(tx, clinic, None, &notices)
-}
-
-/// The administrators; where there is none, the next best.
-fn keepers(list: &[OnCallPerson]) -> Vec<&OnCallPerson> {
-    let places = [
-        OnCallPlace::Administrator,
-        OnCallPlace::Manager,
-        OnCallPlace::Fallback,
-    ];
-    let at = |place: OnCallPlace| {
-        let mut seen = BTreeSet::new();
-        let people = list.iter().filter(|person| person.place == place);
-        people
-            .filter(|person| seen.insert(person.person))
-            .collect::<Vec<_>>()
-    };
-    places
-        .into_iter()
-        .map(at)
-        .find(|people| !people.is_empty())
-        .unwrap_or_default()
 }
 
 impl Store {

@@ -34,6 +34,7 @@ pub(crate) fn subject_of(kind: &str, id: &str) -> Option<Subject> {
     match kind {
         "session" => id.parse().ok().map(Subject::Session),
         "patient" => id.parse().ok().map(Subject::Patient),
+        "clinic" => id.parse().ok().map(Subject::Clinic),
         _ => None,
     }
 }
@@ -60,6 +61,7 @@ fn open_cases(tx: &mut Tx<'_>, rows: &[CaseRow]) -> Result<Vec<OpenCase>, Stop> 
                 .get(&row.subject_id)
                 .and_then(|patient| patient.parse().ok())
                 .ok_or_else(corrupt)?,
+            Subject::Clinic(_) => return Err(corrupt().into()),
         };
         if tx.scope.sees_patient(clinic, patient) {
             found.push(OpenCase {

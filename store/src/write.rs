@@ -77,8 +77,16 @@ impl From<Failure<No>> for DecideError {
             Failure::No(No::Refused(Refusal::NotFound) | No::NotFound) => Self::NotFound,
             Failure::No(No::Refused(refusal)) => Self::Refused(refusal),
             Failure::No(No::KeyReused) => Self::KeyReused,
-            Failure::Store(StoreError::Busy) => Self::Busy,
-            Failure::Store(StoreError::Database(error)) => Self::Database(error),
+            Failure::Store(error) => error.into(),
+        }
+    }
+}
+
+impl From<StoreError> for DecideError {
+    fn from(error: StoreError) -> Self {
+        match error {
+            StoreError::Busy => Self::Busy,
+            StoreError::Database(error) => Self::Database(error),
         }
     }
 }

@@ -322,7 +322,8 @@ fn program(folder: &TempDir, url: &str, mail: &Mail, listen: SocketAddr) -> Comm
         .env("BEDSIDE_PUBLIC_BASE_URL", format!("http://{listen}"))
         .env("BEDSIDE_TRUSTED_PROXY", "yes")
         .env("BEDSIDE_MAIL", &mail.relay)
-        .env("BEDSIDE_MAIL_FROM", "care@bedside.example");
+        .env("BEDSIDE_MAIL_FROM", "care@bedside.example")
+        .env("BEDSIDE_DRILL", "off");
     if let Some(password) = &mail.password {
         command.env("BEDSIDE_SMTP_PASSWORD", password);
     }

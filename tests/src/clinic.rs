@@ -457,7 +457,17 @@ impl Clinic {
 
     /// From now on mails go to an SMTP server.
     pub async fn mail_by_smtp(&mut self, server: &SmtpServer) {
-        let settings = SmtpSettings {
+        self.worker = self.worker_by_smtp(server, "worker-smtp", |_| {});
+    }
+
+    /// A worker with settings of its own whose mails go to an SMTP server.
+    pub fn worker_by_smtp(
+        &self,
+        server: &SmtpServer,
+        name: &str,
+        change: impl FnOnce(&mut WorkerSettings),
+    ) -> Worker {
+        let smtp = SmtpSettings {
             host: server.address().ip().to_string(),
             port: server.address().port(),
             security: Security::PlainInsecure,
@@ -467,13 +477,10 @@ impl Clinic {
             extra_root_certificates_pem: None,
             timeouts: StageTimeouts::default(),
         };
-        let transport = Transport::smtp(settings, "care@bedside.test");
-        self.worker = Worker::new(
-            self.store.clone(),
-            transport,
-            worker_settings(&self.base),
-            "worker-smtp",
-        );
+        let mut settings = worker_settings(&self.base);
+        change(&mut settings);
+        let transport = Transport::smtp(smtp, "care@bedside.test");
+        Worker::new(self.store.clone(), transport, settings, name)
     }
 
     /// Where the numbers of API and present worker are scraped, while the server lives.

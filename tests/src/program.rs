@@ -52,6 +52,7 @@ impl Surroundings {
             .with("CYCLE_MS", "200")
             .with("STORE_WRITERS", "3")
             .with("STORE_READERS", "2")
+            .with("DRILL", "off")
     }
 
     /// The same with one more setting, or another value of it.

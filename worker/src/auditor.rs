@@ -129,6 +129,7 @@ impl Worker {
                 });
                 mended.await.map(|_| ())
             }
+            Subject::Clinic(id) => Ok(store.run_drill(id).await?),
         }
     }
 

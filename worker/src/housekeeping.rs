@@ -13,6 +13,7 @@ use bedside_store::{FindingPart, JobTurn, StoreError};
 use tokio::sync::watch;
 
 use crate::cycle::{Worker, sleep_or_stop, tell};
+use crate::schedule::Timetable;
 use crate::settings::SLEEP_MAX;
 
 /// How long finished messages stay in the hot table, minutes: as long as somebody may ask what became of one.
@@ -21,7 +22,7 @@ const FINISHED_KEPT_MIN: i64 = 7 * 24 * 60;
 /// Faults of the audit trail that are logged in one run; one is bad enough.
 const FAULTS_LOGGED: usize = 20;
 
-/// A job of housekeeping. When it runs: [`Job::expression`].
+/// A job of housekeeping. When it runs: [`Job::timetable`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Job {
     /// Lets the database fold its log away and look after its statistics.
@@ -31,11 +32,13 @@ pub enum Job {
     Retention,
     /// Verifies every audit chain.
     VerifyAudit,
+    /// Lets each clinic's drill fall due, which proves the way from a due time to an accepted mail.
+    Drill,
 }
 
 impl Job {
     /// Every job.
-    pub const ALL: [Self; 3] = [Self::Optimize, Self::Retention, Self::VerifyAudit];
+    pub const ALL: [Self; 4] = [Self::Optimize, Self::Retention, Self::VerifyAudit, Self::Drill];
 
     /// The job's name in logs.
     pub fn name(self) -> &'static str {
@@ -43,6 +46,7 @@ impl Job {
             Self::Optimize => "optimize",
             Self::Retention => "retention",
             Self::VerifyAudit => "verify_audit",
+            Self::Drill => "drill",
         }
     }
 }
@@ -51,14 +55,25 @@ impl Job {
 /// when one may be due.
 pub(crate) struct Housekeeper {
     worker: Worker,
+    timetables: Vec<(Job, Timetable)>,
     begun_at: HashMap<Job, Instant>,
+    /// A worker that holds no drills has said so.
+    drills_ended: bool,
 }
 
 impl Housekeeper {
     pub(crate) fn new(worker: Worker) -> Self {
+        let drill = worker.settings().drill.as_ref();
+        let timetables = Job::ALL
+            .into_iter()
+            .filter_map(|job| Some((job, job.timetable(drill)?)))
+            .collect();
+        let drills_ended = drill.is_some();
         Self {
             worker,
+            timetables,
             begun_at: HashMap::new(),
+            drills_ended,
         }
     }
 
@@ -75,18 +90,26 @@ impl Housekeeper {
     /// Runs what is due now. The jobs that ran.
     async fn run_due(&mut self) -> Vec<Job> {
         let now = self.worker.store().clocks().machine_now();
-        let due: Vec<Job> = Job::ALL
-            .into_iter()
-            .filter(|job| {
+        if !self.drills_ended {
+            match self.worker.store().end_drills().await {
+                Ok(()) => self.drills_ended = true,
+                Err(error) => tell(&error, "drills could not be switched off"),
+            }
+        }
+        let due: Vec<(Job, Timetable)> = self
+            .timetables
+            .iter()
+            .filter(|(job, timetable)| {
                 let begun_at = self.begun_at.get(job);
-                begun_at.is_none_or(|begun_at| job.is_due(*begun_at, now))
+                begun_at.is_none_or(|begun_at| timetable.is_due(*begun_at, now))
             })
+            .cloned()
             .collect();
         let mut ran = Vec::new();
-        for job in due {
+        for (job, timetable) in due {
             let store = self.worker.store();
             match store
-                .begin_job(job.name(), move |last, now| job.is_due(last, now))
+                .begin_job(job.name(), move |last, now| timetable.is_due(last, now))
                 .await
             {
                 Ok(JobTurn::Ours) => self.begun_at.insert(job, now),
@@ -135,6 +158,15 @@ impl Worker {
                 store
                     .keep_findings(FindingPart::Audit, report.faults.len() as u64)
                     .await
+            }
+            Job::Drill => {
+                let now = store.clocks().machine_now();
+                let timetable = self.settings().drill.as_ref();
+                let next = timetable.and_then(|timetable| timetable.next_after(now));
+                match next {
+                    Some(next) => store.open_drills(next - now).await.map(|_| ()),
+                    None => Ok(()),
+                }
             }
         }
     }

@@ -28,6 +28,7 @@ pub use clock_guard::ClockState;
 pub use cycle::{CycleReport, Worker};
 pub use mail::{MailSettings, MailSettingsFault};
 pub use ping::{BadPingUrl, PingUrl};
+pub use schedule::{BadTimetable, Timetable};
 pub use settings::WorkerSettings;
 pub use standby::{Standby, StandbyReport};
 pub use transport::Transport;

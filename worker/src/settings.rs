@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use crate::mail::MailSettings;
 use crate::ping::PingUrl;
+use crate::schedule::Timetable;
 
 /// Longest sleep of any loop: whatever the wall clock does meanwhile, it is read again after this.
 pub const SLEEP_MAX: Duration = Duration::from_secs(1);
@@ -21,16 +22,19 @@ pub struct WorkerSettings {
     /// How long all workers must have been silent before a standby does their work, seconds. The default of 60 is well
     /// over a restart, and the gate of the dose locks after 120.
     pub standby_after_s: u64,
+    /// When the drill is held; `None` for never.
+    pub drill: Option<Timetable>,
 }
 
 impl WorkerSettings {
-    /// The usual pace.
+    /// The usual pace, and no drill.
     pub fn new(mail: MailSettings) -> Self {
         Self {
             mail,
             cycle_ms: 500,
             ping_url: None,
             standby_after_s: 60,
+            drill: None,
         }
     }
 

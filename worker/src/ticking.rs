@@ -145,20 +145,21 @@ impl Worker {
                 let decided = self.store().decide_session(scope, id, None, |record, context| {
                     Ok((tick::session(record, context), ()))
                 });
-                decided.await
+                decided.await.map(|_| ())
             }
             Subject::Patient(id) => {
                 let decided = self.store().decide_patient(scope, id, None, |record, context| {
                     Ok((tick::patient(record, context), ()))
                 });
-                decided.await
+                decided.await.map(|_| ())
             }
+            Subject::Clinic(id) => self.store().run_drill(id).await.map_err(DecideError::from),
         };
         if decided.is_ok() && some_set_aside {
             // It may have been this one. If it cannot be forgotten now, the next success forgets it.
             let _forgotten = self.store().forget_postponed(subject).await;
         }
-        decided.map(|_| ())
+        decided
     }
 
     async fn set_aside(&self, subject: Subject, pause_s: i64) -> bool {

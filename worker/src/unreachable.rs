@@ -56,6 +56,7 @@ pub(crate) async fn tell_next(
             };
             store.decide_patient(scope, id, None, rule).await
         }
+        Subject::Clinic(_) => return Ok(()),
     };
     told.map(|_| ())
 }

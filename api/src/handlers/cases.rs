@@ -70,6 +70,7 @@ pub async fn find(app: Data<App>, staff: Staff, id: Path<Uuid>) -> Result<HttpRe
             });
             look.await?
         }
+        Subject::Clinic(_) => None,
     };
     Ok(ok(&view.flatten().ok_or(ApiError::NotFound)?))
 }

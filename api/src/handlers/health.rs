@@ -5,7 +5,7 @@
 use actix_web::web::{self, Data, ServiceConfig};
 use actix_web::{HttpResponse, get};
 use bedside_protocol::duty::Lane;
-use bedside_store::{DatabaseError, FindingPart, Store, StoreError};
+use bedside_store::{DatabaseError, DrillStanding, FindingPart, Store, StoreError};
 use chrono::Duration;
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -21,6 +21,10 @@ const STANDBY_SILENT_MAX_S: i64 = 30;
 
 /// A worker whose clock is at fault says so every minute; what it said longer ago counts no more, minutes.
 const CLOCK_KNOWN_FOR_MIN: i64 = 3;
+
+/// A drill whose mail was not accepted for so many hours, or that was not held, is a fault: whoever reads the mail server's log
+/// may need some, and two drills are a day apart.
+const DRILL_OVERDUE_MAX_H: i64 = 2;
 
 /// Whether the process lives.
 #[derive(Debug, Serialize, ToSchema)]
@@ -41,12 +45,13 @@ pub struct ReadyView {
 /// One part.
 #[derive(Debug, PartialEq, Eq, Serialize, ToSchema)]
 pub struct PartView {
-    /// `database`, `migrations`, `worker`, `standby`, `duties`, `escalations`, `subjects`, `on_call`,
+    /// `database`, `migrations`, `worker`, `standby`, `duties`, `escalations`, `prompts`, `drill`, `subjects`, `on_call`,
     /// `audit` or `clock`.
     pub name: String,
     /// Whether it does its work.
     pub ok: bool,
-    /// Seconds since the worker's last verified cycle, or since the oldest escalation was due that reached nobody.
+    /// Seconds since the worker's last verified cycle, since the oldest escalation was due that reached nobody, or since a
+    /// drill's mail was last accepted.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub age_s: Option<i64>,
     /// In words.
@@ -144,6 +149,7 @@ pub(crate) struct Findings {
     audit_faults: u64,
     clock_faults: u64,
     standby_silent_for: Option<Duration>,
+    pub(crate) drill: DrillStanding,
 }
 
 pub(crate) async fn look(store: &Store) -> Result<Findings, StoreError> {
@@ -160,6 +166,7 @@ pub(crate) async fn look(store: &Store) -> Result<Findings, StoreError> {
             .count_young_findings(FindingPart::Clock, Duration::minutes(CLOCK_KNOWN_FOR_MIN))
             .await?,
         standby_silent_for: store.standby_silent_for().await?,
+        drill: store.drill_standing().await?,
     })
 }
 
@@ -193,6 +200,18 @@ pub(crate) fn judge(findings: &Findings, alive_within: Duration) -> ReadyView {
         "leave in time"
     } else {
         "one for a running session could not be sent for too long; look at the mail server"
+    };
+    let DrillStanding {
+        proven_ago,
+        overdue_for,
+    } = findings.drill;
+    let drilled = overdue_for.is_none_or(|overdue| overdue <= Duration::hours(DRILL_OVERDUE_MAX_H));
+    let drill = match (drilled, proven_ago) {
+        (false, _) => {
+            "no mail of the daily drill was accepted; alarms may reach nobody; look at the messages and the mail server"
+        }
+        (true, None) => "none was held",
+        (true, Some(_)) => "its mails are accepted",
     };
     let subjects_work = findings.failing_subjects == 0;
     let subjects = if subjects_work {
@@ -243,6 +262,7 @@ pub(crate) fn judge(findings: &Findings, alive_within: Duration) -> ReadyView {
         PartView::new("duties", complete, None, duties),
         PartView::new("escalations", sent && heard, escalations_age, escalations),
         PartView::new("prompts", prompted, findings.unsent_prompt, prompts),
+        PartView::new("drill", drilled, proven_ago, drill),
         PartView::new("subjects", subjects_work, None, subjects),
         PartView::new("on_call", on_call_filled, None, on_call),
         PartView::new("audit", audit_holds, None, audit),
@@ -272,7 +292,7 @@ mod tests {
             change(&mut findings);
             findings
         };
-        let cases: [(Findings, &[&str]); 17] = [
+        let cases: [(Findings, &[&str]); 19] = [
             (well, &[]),
             (with(|it| it.unsent = Some(Duration::seconds(60))), &[]),
             (with(|it| it.unheard = Some(Duration::seconds(59))), &[]),
@@ -292,6 +312,14 @@ mod tests {
             (
                 with(|it| it.unsent_prompt = Some(Duration::seconds(61))),
                 &["prompts"],
+            ),
+            (
+                with(|it| it.drill.overdue_for = Some(Duration::minutes(120))),
+                &[],
+            ),
+            (
+                with(|it| it.drill.overdue_for = Some(Duration::minutes(121))),
+                &["drill"],
             ),
             (with(|it| it.failing_subjects = 1), &["subjects"]),
             (with(|it| it.without_on_call = 1), &["on_call"]),

@@ -177,6 +177,13 @@ fn show(read: &Read, mut encoder: DescriptorEncoder<'_>) -> Result<(), std::fmt:
     )?;
     one(
         &mut encoder,
+        "drill_age",
+        "Time since a mail of the daily drill was accepted, of the clinic where that is longest; 0 when no drill was held",
+        Some(&Unit::Seconds),
+        &in_seconds(findings.drill.proven_ago.unwrap_or_default()),
+    )?;
+    one(
+        &mut encoder,
         "failing_subjects",
         "Sessions and patients that the worker failed to work on more than once in a row and that are still due",
         None,

@@ -141,6 +141,7 @@ impl Visit {
                 };
                 self.app.store.read_patient(scope, patient, look).await?
             }
+            Subject::Clinic(_) => None,
         };
         page.flatten().ok_or(PageError(ApiError::NotFound))
     }

@@ -69,7 +69,7 @@ impl CaseRowView {
             in_session: case.in_session,
             session: match subject {
                 Subject::Session(session) => Some(session.uuid()),
-                Subject::Patient(_) => None,
+                Subject::Patient(_) | Subject::Clinic(_) => None,
             },
             patient: patient.uuid(),
             causes: causes(case),

@@ -174,6 +174,7 @@ fn settings(folder: &Path, address: SocketAddr) -> Result<Settings> {
         ("BEDSIDE_LISTEN", address.to_string()),
         ("BEDSIDE_CYCLE_MS", CYCLE_MS.to_string()),
         ("BEDSIDE_MAIL_FROM", "reminders@bedside.example".to_owned()),
+        ("BEDSIDE_DRILL", "off".to_owned()),
     ];
     let mut settings = Settings::of_values(given)?.for_service(Mode::Up)?;
     keys::make_missing(&mut settings)?;

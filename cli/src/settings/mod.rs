@@ -10,7 +10,7 @@ use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 
-use bedside_worker::PingUrl;
+use bedside_worker::{PingUrl, Timetable};
 pub use mail::{MailRoute, Relay};
 use sources::Sources;
 
@@ -139,6 +139,8 @@ pub struct Settings {
     pub standby: bool,
     /// `STANDBY_AFTER_S`.
     pub standby_after_s: u64,
+    /// `DRILL`; `None` for never.
+    pub drill: Option<Timetable>,
     /// `PING_URL`. Whoever knows it can keep a dead watch looking alive.
     pub ping_url: Option<PingUrl>,
     /// `STORE_READERS`.
@@ -197,6 +199,9 @@ impl Settings {
             cycle_ms: reader.number("CYCLE_MS", 10, 1_000).unwrap_or(500),
             standby: reader.read("STANDBY", yes_no).unwrap_or(true),
             standby_after_s: reader.number("STANDBY_AFTER_S", 1, 600).unwrap_or(60),
+            drill: reader
+                .read("DRILL", drill)
+                .unwrap_or_else(|| Timetable::parse("0 11 13 * * *").ok()),
             ping_url: reader.ping_url(&data_dir),
             store_readers: reader.size("STORE_READERS", 64).unwrap_or(4),
             store_writers: reader.size("STORE_WRITERS", 64).unwrap_or(8),
@@ -499,6 +504,13 @@ fn yes_no(text: &str) -> Result<bool, String> {
         "yes" => Ok(true),
         "no" => Ok(false),
         _ => Err("must be yes or no".to_owned()),
+    }
+}
+
+fn drill(text: &str) -> Result<Option<Timetable>, String> {
+    match text {
+        "off" => Ok(None),
+        text => Timetable::parse(text).map(Some).map_err(|bad| bad.to_string()),
     }
 }
 

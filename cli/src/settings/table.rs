@@ -120,6 +120,11 @@ pub const TABLE: &[Setting] = &[
         "60",
         "Seconds of silence of all workers after which a standby does their work, 1 to 600.",
     ),
+    open(
+        "DRILL",
+        "0 11 13 * * *",
+        "When a worker holds the drill that proves each day that alarms leave: a cron expression in UTC, six fields, seconds first, at most once an hour; `off` for never. The first start of a worker holds one, too.",
+    ),
     secret(
         "PING_URL",
         "",

@@ -41,6 +41,10 @@ fn defaults_are_those_the_table_states() {
     assert_eq!(settings.cycle_ms.to_string(), stated("CYCLE_MS"));
     assert_eq!((settings.standby, stated("STANDBY")), (true, "yes"));
     assert_eq!(settings.standby_after_s.to_string(), stated("STANDBY_AFTER_S"));
+    assert_eq!(settings.drill, Timetable::parse(stated("DRILL")).ok());
+    assert!(settings.drill.is_some());
+    assert_eq!(parsed(&[("BEDSIDE_DRILL", "off")]).unwrap().drill, None);
+    assert!(parsed(&[("BEDSIDE_DRILL", "* * * * * *")]).is_err());
     assert_eq!(settings.store_readers.to_string(), stated("STORE_READERS"));
     assert_eq!(settings.store_writers.to_string(), stated("STORE_WRITERS"));
     assert_eq!(settings.store_queue.to_string(), stated("STORE_QUEUE"));

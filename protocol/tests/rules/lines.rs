@@ -84,6 +84,7 @@ fn what(notice: &Notice) -> String {
         Message::CaseClosed { .. } => "closed".into(),
         Message::NobodyOnCall { .. } => "nobody on call".into(),
         Message::WatchIncomplete { .. } => "watch incomplete".into(),
+        Message::Drill { .. } => "drill".into(),
         Message::ContactUnreachable { .. } => "contact unreachable".into(),
         Message::AddressRefused { .. } => "address refused".into(),
         Message::Bundle { .. } => "bundle".into(),

@@ -77,7 +77,8 @@ async fn a_worker_that_starts_behind_what_was_committed_says_so(engine: Database
 
 async fn a_job_that_ran_is_not_run_again_by_a_restart_or_another_worker(engine: Database) {
     let clinic = Clinic::open(engine).await;
-    assert_eq!(clinic.worker.keep_house_if_due().await, Job::ALL);
+    let jobs = [Job::Optimize, Job::Retention, Job::VerifyAudit];
+    assert_eq!(clinic.worker.keep_house_if_due().await, jobs);
     assert_eq!(clinic.worker.keep_house_if_due().await, [], "a restart");
     let other = clinic.worker_with(|_| {});
     clinic.clocks.advance_machine(Duration::minutes(61));

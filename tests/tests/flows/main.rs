@@ -6,6 +6,7 @@ mod bundles;
 mod cases;
 mod clock;
 mod dose;
+mod drill;
 mod happy;
 mod lozenges;
 mod messages;

@@ -216,6 +216,7 @@ fn every_message() -> Vec<(&'static str, Notice)> {
                 },
             ),
         ),
+        ("drill", notice(staff(), Says::Drill { at, zone })),
         ("test", notice(staff(), Says::Test { at, zone })),
     ]
 }

@@ -178,6 +178,12 @@ fn of_message(message: &Message, url: &dyn Fn(&str, LinkId) -> String) -> Words 
                 "The link works once and until {}. Please do not forward this message.",
                 zone.long(*expires_at)
             )),
+        Message::Drill { at, zone } => Words::about("Daily test: alarms reach you")
+            .saying(format!(
+                "This is the test of {}. It went the way of every alarm: a time came, the program decided, and this mail left.",
+                moment(*zone, *at)
+            ))
+            .saying("You need not do anything. If this message stops coming, alarms may not come either."),
         Message::Test { at, zone } => Words::about("Test message").saying(format!(
             "This is a test of the mail path, asked for at {}. You need not do anything.",
             moment(*zone, *at)
