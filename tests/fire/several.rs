@@ -23,8 +23,12 @@ const ANSWERS_AFTER: Duration = Duration::from_millis(300);
 const TWO_AGAINST_ONE: f64 = 1.4;
 const FOUR_AGAINST_ONE: f64 = 1.8;
 
+/// SQLite has one writer for all processes: claims and results of several wait for each other, so more of them need not be
+/// faster. They must not be much slower: two and four against one, at least.
+const SEVERAL_AGAINST_ONE_WITH_ONE_WRITER: f64 = 0.8;
+
 /// Bounds: with one, two and four workers every mail is accepted once and recorded as sent; on PostgreSQL more workers
-/// are faster, by the ratios above.
+/// are faster, on SQLite not much slower, by the ratios above.
 async fn several_workers_share_the_mails_and_send_each_once(engine: Database) {
     let mut rates = Vec::new();
     for workers in [1, 2, 4] {
@@ -32,16 +36,15 @@ async fn several_workers_share_the_mails_and_send_each_once(engine: Database) {
     }
     let (two, four) = (rates[1] / rates[0], rates[2] / rates[0]);
     println!("{engine:?}: {rates:.0?} mails a second with 1, 2, 4 workers: {two:.2} and {four:.2} times one");
-    if engine == Database::Postgres {
-        assert!(
-            two >= TWO_AGAINST_ONE,
-            "two workers are {two:.2} times as fast as one"
-        );
-        assert!(
-            four >= FOUR_AGAINST_ONE,
-            "four workers are {four:.2} times as fast as one"
-        );
-    }
+    let least = match engine {
+        Database::Postgres => [TWO_AGAINST_ONE, FOUR_AGAINST_ONE],
+        Database::Sqlite => [SEVERAL_AGAINST_ONE_WITH_ONE_WRITER; 2],
+    };
+    assert!(two >= least[0], "two workers are {two:.2} times as fast as one");
+    assert!(
+        four >= least[1],
+        "four workers are {four:.2} times as fast as one"
+    );
 }
 
 /// Mails a second.
