@@ -6,7 +6,7 @@ use anyhow::{Result, anyhow};
 use bedside_protocol::notice::Notice;
 use bedside_store::{Clocks as _, SystemClocks};
 use bedside_worker::mail;
-use bedside_worker::transport::Outgoing;
+use bedside_worker::transport::{CutMark, Outgoing};
 
 use crate::settings::Settings;
 use crate::wiring;
@@ -24,6 +24,7 @@ pub async fn send(settings: &Settings, notice: &Notice) -> Result<()> {
         bytes: Arc::new(bytes),
         at: notice.not_before,
         machine_at: SystemClocks.machine_now(),
+        cut: CutMark::default(),
     };
     let transport = wiring::transport(settings)?;
     let sent = transport.send(&outgoing).await;

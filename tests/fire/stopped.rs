@@ -42,14 +42,18 @@ async fn a_worker_asked_to_stop_lets_the_mails_in_flight_end(engine: Database) {
 }
 
 /// Bounds: the process ends with status 0 within its grace; another worker sends what was in flight within 4 s of its
-/// first heartbeat; a mail whose final dot had not left exists once, one whose had twice at most, byte for byte the same.
+/// first heartbeat; a mail whose final dot had not left exists once, an escalation whose had twice at most, byte for byte the
+/// same, and a reminder whose had once.
 async fn a_worker_asked_to_stop_gives_back_what_does_not_end(engine: Database) {
     let before_the_dot = tokio::spawn(stuck_at(engine, Stage::Data));
     let after_the_dot = tokio::spawn(stuck_at(engine, Stage::FinalDot));
     let (given, sent) = before_the_dot.await.expect("no mail doubled or lost");
-    assert!(given.is_empty() && sent.len() == 3);
+    assert!(given.is_empty() && sent.len() == 4);
     let (given, sent) = after_the_dot.await.expect("no mail lost");
-    assert_eq!((given.len(), sent.len()), (3, 3));
+    assert_eq!((given.len(), sent.len()), (4, 3));
+    let is_reminder = |mail: &ReceivedMail| mail.to.iter().any(|to| to.starts_with("reminder"));
+    let (reminder, given): (Vec<_>, Vec<_>) = given.into_iter().partition(is_reminder);
+    assert_eq!(reminder.len(), 1);
     for first in &given {
         let again = sent
             .iter()
@@ -59,33 +63,43 @@ async fn a_worker_asked_to_stop_gives_back_what_does_not_end(engine: Database) {
     }
 }
 
-/// Three mails are stuck with a server that went silent at `stage`; the worker is asked to stop, another one starts. What
+/// Three escalations and a reminder are stuck with a server that went silent at `stage`; the worker is asked to stop, another one starts. What
 /// the silent server has, and what the other one took.
 async fn stuck_at(engine: Database, stage: Stage) -> (Vec<ReceivedMail>, Vec<ReceivedMail>) {
     let silent = SmtpServer::start(Script::new().fault(stage, Fault::Stall));
     let good = SmtpServer::start(Script::new());
     let site = Site::open(engine).await;
     site.queue_escalations("mail", 3).await;
+    site.queue_reminder("reminder").await;
     let surroundings = site.surroundings(PROGRAM);
     let worker = surroundings.mailing(silent.address()).start("worker");
-    within(GRACE, "three mails that are stuck", || {
-        let stuck = silent.commands().iter().filter(|verb| *verb == "DATA").count() == 3;
-        let arrived = stage != Stage::FinalDot || silent.unacknowledged().len() == 3;
+    within(GRACE, "four mails that are stuck", || {
+        let stuck = silent.commands().iter().filter(|verb| *verb == "DATA").count() == 4;
+        let arrived = stage != Stage::FinalDot || silent.unacknowledged().len() == 4;
         (stuck && arrived).then_some(())
     });
     let took = worker.stops_within(GRACE);
     println!("{engine:?}: a worker with mails stuck at {stage:?} stopped after {took:?}");
-    assert_eq!(site.states(), ["pending 3"], "given back");
+    let (given_back, ended, goes): (&[&str], &[&str], usize) = if stage == Stage::FinalDot {
+        (
+            &["failed ambiguous 1", "pending 3"],
+            &["failed ambiguous 1", "sent 3"],
+            3,
+        )
+    } else {
+        (&["pending 4"], &["sent 4"], 4)
+    };
+    assert_eq!(site.states(), given_back);
 
     let next = site.start_worker(&surroundings.mailing(good.address()));
     let watches_at = now();
     within(TAKEN_UP_WITHIN, "the mails at the other server", || {
-        (good.received().len() == 3).then_some(())
+        (good.received().len() == goes).then_some(())
     });
     let took = now() - watches_at;
     println!("{engine:?}: taken up {took:?} after the next worker's first heartbeat");
     next.stops_within(GRACE);
-    assert_eq!(site.states(), ["sent 3"]);
+    assert_eq!(site.states(), ended);
     site.all_has_ended().await;
     (silent.unacknowledged(), good.received())
 }

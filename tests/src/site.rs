@@ -184,6 +184,15 @@ impl Site {
         addresses
     }
 
+    /// Puts a reminder of a duty into the outbox that stays open: of a session whose dose was taken just now.
+    pub async fn queue_reminder(&self, name: &str) {
+        self.dosed_session(1, self.store.clocks().clinical_now()).await;
+        let open = "SELECT id AS value FROM duties WHERE state = 'open' LIMIT 1";
+        let duty = self.raw().texts(open).expect("rows")[0].parse().expect("an id");
+        let reminder = self.message(name, Lane::Reminder, About::Duty { duty }, None);
+        self.queue(vec![reminder]).await;
+    }
+
     /// A session whose dose was taken at `taken_at`, watched by the care team, of which nothing was told yet.
     pub async fn dosed_session(&self, number: usize, taken_at: Instant) -> SessionId {
         let new = NewPatient {

@@ -35,7 +35,7 @@ use self::lane::LaneState;
 use self::leases::Leases;
 use crate::cycle::{Worker, tell};
 use crate::metrics::{Metrics, Outcome};
-use crate::transport::place_of;
+use crate::transport::{CutMark, place_of};
 
 /// How long a claim holds: at most 8 s, so that a mail of a dead worker goes out within 10 s.
 pub const LEASE_MS: u32 = 8_000;
@@ -98,12 +98,14 @@ impl DeliverReport {
 }
 
 /// Which row a task works on.
-#[derive(Clone, Copy)]
 struct Ticket {
     id: NoticeId,
     fence: i64,
     lane: Lane,
     attempts: u32,
+    /// Whether it is sent again where it may have been accepted.
+    is_sent_twice: bool,
+    cut: CutMark,
 }
 
 fn ticket(claimed: &ClaimedRow, lane: Lane) -> Ticket {
@@ -112,6 +114,8 @@ fn ticket(claimed: &ClaimedRow, lane: Lane) -> Ticket {
         fence: claimed.fence,
         lane,
         attempts: claimed.row.attempts,
+        is_sent_twice: retry::is_sent_twice_rather_than_never(&claimed.row.notice),
+        cut: CutMark::default(),
     }
 }
 
@@ -379,17 +383,18 @@ impl Delivery {
             self.report.claimed += 1;
             match row {
                 (Claimed::Ready(row), Some(_)) if self.stopping => {
-                    self.ended(ticket(&row, lane), attempt::not_begun(&self.worker));
+                    self.ended(ticket(&row, lane), attempt::given_back(&self.worker));
                 }
                 (Claimed::Ready(row), Some(prepared)) => {
                     stale |= matches!(prepared, Prepared::Unwanted(DroppedBecause::Stale));
                     let ticket = ticket(&row, lane);
+                    let cut = ticket.cut.clone();
                     let attempt = self
                         .sends
-                        .spawn(attempt::attempt(self.worker.clone(), row, prepared));
-                    self.tickets.insert(attempt.id(), ticket);
+                        .spawn(attempt::attempt(self.worker.clone(), row, prepared, cut));
                     self.lanes[place_of(lane)].held += 1;
-                    self.leases.hold(ticket.id, ticket.fence, attempt);
+                    self.leases.hold(ticket.id, ticket.fence, attempt.clone());
+                    self.tickets.insert(attempt.id(), ticket);
                 }
                 (Claimed::Ready(row), None) => self.broken(row.row.notice.id, row.fence),
                 (Claimed::Broken { id, fence }, _) => self.broken(id, fence),
@@ -518,7 +523,12 @@ impl Delivery {
 
     fn give_back(&mut self, task: Id) {
         if let Some(ticket) = self.tickets.remove(&task) {
-            self.ended(ticket, attempt::given_back(&self.worker));
+            let result = if ticket.cut.is_ambiguous() {
+                attempt::cut_after_dot(&self.worker, ticket.is_sent_twice)
+            } else {
+                attempt::given_back(&self.worker)
+            };
+            self.ended(ticket, result);
         }
     }
 }

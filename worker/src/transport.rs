@@ -9,6 +9,7 @@ mod pace;
 mod places;
 
 use std::io;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -44,6 +45,23 @@ pub struct Outgoing {
     pub at: Instant,
     /// The machine clock, for the age of idle connections.
     pub machine_at: Instant,
+    /// Says whether the relay may have taken it although the send was dropped in the middle.
+    pub cut: CutMark,
+}
+
+/// Whether a send that was dropped in the middle may have reached the relay all the same: its final dot may have left.
+#[derive(Debug, Clone, Default)]
+pub struct CutMark(Arc<AtomicBool>);
+
+impl CutMark {
+    fn mark(&self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether the mail may have been accepted.
+    pub fn is_ambiguous(&self) -> bool {
+        self.0.load(Ordering::Relaxed)
+    }
 }
 
 /// Where mails go.
@@ -146,6 +164,21 @@ pub struct SmtpPool {
     idle: Mutex<Vec<Idle>>,
 }
 
+/// A mail on a connection. At its end, also when the send is dropped in the middle, it says whether the mail may have been
+/// taken without an answer.
+struct Speaking<'a> {
+    session: &'a mut SmtpSession,
+    mail: &'a Outgoing,
+}
+
+impl Drop for Speaking<'_> {
+    fn drop(&mut self) {
+        if self.session.may_have_been_taken() {
+            self.mail.cut.mark();
+        }
+    }
+}
+
 struct Idle {
     session: SmtpSession,
     since: Instant,
@@ -209,15 +242,26 @@ impl SmtpPool {
 
     async fn converse(&self, mail: &Outgoing) -> Result<Accepted, SendFailure> {
         if let Some(mut session) = self.idle_session(mail.machine_at) {
-            let result = session.send(&self.envelope_from, &mail.to, &mail.bytes).await;
+            let result = self.speak(&mut session, mail).await;
             match &result {
                 Err(failure) if had_died(failure) => {}
                 _ => return self.keep(session, mail.machine_at, result),
             }
         }
         let mut session = SmtpSession::connect(&self.settings).await?;
-        let result = session.send(&self.envelope_from, &mail.to, &mail.bytes).await;
+        let result = self.speak(&mut session, mail).await;
         self.keep(session, mail.machine_at, result)
+    }
+
+    async fn speak(&self, session: &mut SmtpSession, mail: &Outgoing) -> Result<Accepted, SendFailure> {
+        let speaking = Speaking { session, mail };
+        let from = &self.envelope_from;
+        let result = speaking.session.send(from, &mail.to, &mail.bytes).await;
+        if result.is_ok() {
+            // The attempt may still be cut before that is written down.
+            mail.cut.mark();
+        }
+        result
     }
 
     fn keep(

@@ -14,7 +14,7 @@ use super::retry;
 use crate::cycle::Worker;
 use crate::mail;
 use crate::smtp::{Accepted, FailureClass, SendFailure};
-use crate::transport::Outgoing;
+use crate::transport::{CutMark, Outgoing};
 use crate::unreachable::tell_next;
 
 /// After so many failed attempts the next contact of a case is told (docs/ARCHITECTURE.md, "Walkthrough 3").
@@ -75,13 +75,18 @@ fn make(worker: &Worker, claimed: &ClaimedRow) -> Made<Prepared> {
 }
 
 /// Makes one attempt.
-pub(super) async fn attempt(worker: Worker, claimed: Box<ClaimedRow>, prepared: Prepared) -> Attempted {
+pub(super) async fn attempt(
+    worker: Worker,
+    claimed: Box<ClaimedRow>,
+    prepared: Prepared,
+    cut: CutMark,
+) -> Attempted {
     Attempted::Ended(match prepared {
         Prepared::Unwanted(why) => CompletionResult::Dropped(why),
         Prepared::Unmakeable(class) => failed_for_good(&worker, &claimed, class, None).await,
         Prepared::Mail(bytes) => {
             let (sent, ()) = tokio::join!(
-                send(&worker, &claimed, bytes),
+                send(&worker, &claimed, bytes, cut),
                 next_of_refused_address(&worker, &claimed)
             );
             result_of(&worker, &claimed, sent).await
@@ -90,7 +95,12 @@ pub(super) async fn attempt(worker: Worker, claimed: Box<ClaimedRow>, prepared: 
 }
 
 /// Sends; when it takes too long, the next contact is told while the relay is still waited for.
-async fn send(worker: &Worker, claimed: &ClaimedRow, bytes: Arc<Vec<u8>>) -> Result<Accepted, SendFailure> {
+async fn send(
+    worker: &Worker,
+    claimed: &ClaimedRow,
+    bytes: Arc<Vec<u8>>,
+    cut: CutMark,
+) -> Result<Accepted, SendFailure> {
     let (notice, clocks) = (&claimed.row.notice, worker.store().clocks());
     let mail = Outgoing {
         lane: notice.lane,
@@ -99,6 +109,7 @@ async fn send(worker: &Worker, claimed: &ClaimedRow, bytes: Arc<Vec<u8>>) -> Res
         bytes,
         at: clocks.clinical_now(),
         machine_at: clocks.machine_now(),
+        cut,
     };
     let mut sending = std::pin::pin!(worker.transport().send(&mail));
     tokio::select! {
@@ -228,16 +239,17 @@ pub(super) fn try_again(
     }
 }
 
-/// The worker stops: whoever comes next may have the row at once. The send was cut, perhaps after the final dot.
-pub(super) fn given_back(worker: &Worker) -> CompletionResult {
+/// The worker stops and the send was cut after its final dot: whoever comes next may have the row at once, if it is rather
+/// sent twice than never.
+pub(super) fn cut_after_dot(worker: &Worker, is_sent_twice: bool) -> CompletionResult {
     CompletionResult::Ambiguous {
-        retry_at_machine: Some(worker.store().clocks().machine_now()),
+        retry_at_machine: is_sent_twice.then(|| worker.store().clocks().machine_now()),
         class: "stopped".to_owned(),
     }
 }
 
-/// The worker stops before anything was sent.
-pub(super) fn not_begun(worker: &Worker) -> CompletionResult {
+/// The worker stops before the mail can have been taken: whoever comes next may have the row at once.
+pub(super) fn given_back(worker: &Worker) -> CompletionResult {
     CompletionResult::Retry {
         at_machine: worker.store().clocks().machine_now(),
         class: "stopped".to_owned(),

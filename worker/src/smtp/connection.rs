@@ -136,6 +136,11 @@ impl SmtpSession {
         self.usable && self.wire.is_quiet()
     }
 
+    /// Whether a send was cut off after its final dot may have left, so that the server may have taken the mail.
+    pub fn may_have_been_taken(&self) -> bool {
+        !self.usable && self.wire.dot_may_have_left()
+    }
+
     /// Takes leave of the server, briefly; what it answers changes nothing.
     pub async fn close(mut self) {
         if self.is_usable() {
