@@ -137,14 +137,13 @@ impl Tokens {
         let mut hash = [0; SHA256_OUTPUT_LEN];
         hash.copy_from_slice(digest::digest(&digest::SHA256, token.as_bytes()).as_ref());
         let known = self.known().get(&hash).cloned();
-        let claims = match known {
-            Some(claims) => claims,
-            None => {
-                let opened = jsonwebtoken::decode::<Claims>(token, &self.decoding, &self.validation);
-                let claims = opened.map_err(|_| TokenFault::NotOurs)?.claims;
-                self.remember(hash, &claims, now);
-                claims
-            }
+        let claims = if let Some(claims) = known {
+            claims
+        } else {
+            let opened = jsonwebtoken::decode::<Claims>(token, &self.decoding, &self.validation);
+            let claims = opened.map_err(|_| TokenFault::NotOurs)?.claims;
+            self.remember(hash, &claims, now);
+            claims
         };
         if claims.exp <= now.timestamp() {
             return Err(TokenFault::Expired(Box::new(claims)));
