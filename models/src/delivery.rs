@@ -172,17 +172,21 @@ impl Delivery {
         }
     }
 
+    fn is_sent_twice(&self, row: usize) -> bool {
+        match self.broken {
+            Some(Broken::SendsReminderTwice) => true,
+            Some(Broken::GivesUpEscalation) => false,
+            _ => retry::is_sent_twice_rather_than_never(&self.notices[row]),
+        }
+    }
+
     /// `attempt.rs: result_of`: whether the next contact is to be told, and the result.
     fn result_of(&self, row: usize, attempt: &Attempt, old: bool, told: bool) -> (bool, Completion) {
         let Stage::Failing { permanent, ambiguous } = attempt.stage else {
             unreachable!("only failures are decided on");
         };
         let (kind, notice) = (self.kinds[row], &self.notices[row]);
-        let twice = match self.broken {
-            Some(Broken::SendsReminderTwice) => true,
-            Some(Broken::GivesUpEscalation) => false,
-            _ => retry::is_sent_twice_rather_than_never(notice),
-        };
+        let twice = self.is_sent_twice(row);
         if ambiguous && self.broken == Some(Broken::TrustsTheCut) {
             return (false, Completion::Sent);
         }
@@ -393,13 +397,16 @@ impl Delivery {
                 world.left -= 1;
                 for (row, held) in world.workers[worker].iter_mut().enumerate() {
                     let Some(attempt) = held else { continue };
-                    match attempt.stage {
+                    // `attempt.rs: cut_after_dot` and `given_back`.
+                    attempt.stage = Stage::Ended(match attempt.stage {
                         Stage::Claimed | Stage::Ended(_) => continue,
-                        stage if stage.may_have_made_a_copy() => excuse(&mut world.rows[row], attempt),
-                        _ => {}
-                    }
-                    // `attempt.rs: given_back`.
-                    attempt.stage = Stage::Ended(Completion::Ambiguous { wait: Some(0) });
+                        stage if stage.may_have_made_a_copy() => {
+                            excuse(&mut world.rows[row], attempt);
+                            let wait = self.is_sent_twice(row).then_some(0);
+                            Completion::Ambiguous { wait }
+                        }
+                        _ => Completion::Retry { wait: 0 },
+                    });
                 }
             }
             Action::Tick => {
