@@ -1,5 +1,6 @@
 //! The outbox: at most one row per key, at most one holder per row, and a result only from its holder.
 
+mod bundling;
 mod sources;
 
 use std::collections::HashSet;

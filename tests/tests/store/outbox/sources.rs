@@ -28,7 +28,7 @@ on_both_engines!(
 );
 
 /// A session with a case that nobody has taken, and an empty outbox.
-async fn with_case(engine: Database) -> (Bed, CaseId) {
+pub async fn with_case(engine: Database) -> (Bed, CaseId) {
     let bed = Bed::made(engine).await;
     bed.dose().await;
     clear(&bed);
@@ -66,7 +66,7 @@ async fn queue_of(bed: &Bed, subject: Subject, notices: Vec<Notice>) {
     queued.await.expect("queued notices");
 }
 
-async fn queue(bed: &Bed, notices: Vec<Notice>) {
+pub async fn queue(bed: &Bed, notices: Vec<Notice>) {
     queue_of(bed, Subject::Session(bed.session), notices).await;
 }
 
@@ -82,7 +82,7 @@ fn unwanted(rows: &[ClaimedRow]) -> BTreeMap<&str, Option<DroppedBecause>> {
 
 const SUPERSEDED: Option<DroppedBecause> = Some(DroppedBecause::Superseded);
 
-async fn invite(bed: &Bed) -> SitterId {
+pub async fn invite(bed: &Bed) -> SitterId {
     let invited = bed
         .store
         .decide_session(bed.staff(), bed.session, None, |record, context| {
@@ -118,8 +118,9 @@ async fn each_message_is_told_how_its_own_source_stands(engine: Database) {
     let sitter = invite(&bed).await;
     bed.dose().await;
     let record = bed.record().await;
-    let (duty, case) = (record.watch.duties.iter(), record.watch.cases[0].id);
-    let duty: DutyId = duty.clone().find(|duty| duty.is_open()).expect("an open duty").id;
+    let case = record.watch.cases[0].id;
+    let mut duties = record.watch.duties.iter();
+    let duty: DutyId = duties.find(|duty| duty.is_open()).expect("an open duty").id;
     let strange_case = About::Case {
         case: bed.fresh(),
         round: 1,
