@@ -357,3 +357,57 @@ fn check<V: Record>(
         );
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn stamp(clinic: i64) -> Stamp {
+        Stamp {
+            patient_version: 1,
+            session_versions: 1,
+            clinic,
+            common: 0,
+            server: 0,
+        }
+    }
+
+    fn copy(value: u8) -> Copy<u8> {
+        Copy {
+            value,
+            at: Instant::UNIX_EPOCH,
+        }
+    }
+
+    #[test]
+    fn memory_is_bounded_and_what_was_looked_at_longest_ago_makes_room() {
+        let kept = Kept::<usize, u8>::default();
+        for key in 0..KEPT_MAX {
+            assert!(kept.take(&key).is_none());
+            kept.put(&key, stamp(1), copy(0));
+        }
+        let (stamp_of_first, first) = kept.take(&0).unwrap();
+        kept.put(&0, stamp_of_first, first);
+        kept.put(&KEPT_MAX, stamp(1), copy(0));
+        assert_eq!(kept.entries.lock().unwrap().of.len(), KEPT_MAX);
+        assert!(kept.take(&0).is_some() && kept.take(&KEPT_MAX).is_some());
+        assert!(kept.take(&1).is_none());
+        for _ in 0..COPIES_MAX + 3 {
+            kept.put(&2, stamp(1), copy(0));
+        }
+        assert_eq!(kept.entries.lock().unwrap().of[&2].copies.len(), COPIES_MAX);
+    }
+
+    #[test]
+    fn a_copy_is_in_one_hand_and_another_stamp_takes_the_place_of_the_old_one() {
+        let kept = Kept::<usize, u8>::default();
+        kept.put(&7, stamp(1), copy(1));
+        assert_eq!(kept.take(&7).unwrap().1.value, 1);
+        assert!(kept.take(&7).is_none(), "somebody has it");
+        kept.put(&7, stamp(1), copy(1));
+        kept.put(&7, stamp(2), copy(2));
+        let (found, newest) = kept.take(&7).unwrap();
+        assert_eq!((found, newest.value), (stamp(2), 2));
+        assert!(kept.take(&7).is_none());
+    }
+}
