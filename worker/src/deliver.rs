@@ -383,7 +383,7 @@ impl Delivery {
             self.report.claimed += 1;
             match row {
                 (Claimed::Ready(row), Some(_)) if self.stopping => {
-                    self.ended(ticket(&row, lane), attempt::given_back(&self.worker));
+                    self.ended(&ticket(&row, lane), attempt::given_back(&self.worker));
                 }
                 (Claimed::Ready(row), Some(prepared)) => {
                     stale |= matches!(prepared, Prepared::Unwanted(DroppedBecause::Stale));
@@ -418,8 +418,8 @@ impl Delivery {
         });
     }
 
-    fn ended(&mut self, ticket: Ticket, result: CompletionResult) {
-        let Ticket { id, fence, lane, .. } = ticket;
+    fn ended(&mut self, ticket: &Ticket, result: CompletionResult) {
+        let &Ticket { id, fence, lane, .. } = ticket;
         if self.unrecorded.is_empty() {
             self.gathering = Some(Box::pin(tokio::time::sleep(GATHERED_FOR)));
         }
@@ -453,7 +453,7 @@ impl Delivery {
                 return;
             }
         };
-        self.ended(ticket, result);
+        self.ended(&ticket, result);
     }
 
     fn count(&mut self, ended: Vec<Ended>, recorded: Result<Vec<Recorded>, StoreError>) {
@@ -528,7 +528,7 @@ impl Delivery {
             } else {
                 attempt::given_back(&self.worker)
             };
-            self.ended(ticket, result);
+            self.ended(&ticket, result);
         }
     }
 }
