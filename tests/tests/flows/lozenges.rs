@@ -97,7 +97,7 @@ async fn lozenges_are_counted_down_by_doses_and_a_count_that_differs_reaches_the
     play.clinic
         .staff("coordinator")
         .post(&path, &said("received", 1))
-        .expect(403);
+        .expect(404);
 }
 
 async fn the_dose_stays_locked_while_too_few_lozenges_are_left(engine: Database) {

@@ -109,9 +109,9 @@ async fn while_the_mail_server_is_down_for_two_hours_the_next_are_told_and_nothi
     for role in LADDER {
         let address = play.clinic.address(role);
         let told = mails.iter().filter(|mail| mail.to == [address.clone()]).count();
-        // The one for what piled up, and perhaps a repeat, which comes every five minutes; to who keeps the addresses one
-        // about the others as well.
-        assert!((1..=3).contains(&told), "{told} mails to {role}");
+        // The one for what piled up, and perhaps one that was claimed while that one was on its way, and a repeat, which
+        // comes every five minutes; to who keeps the addresses one about the others as well.
+        assert!((1..=4).contains(&told), "{told} mails to {role}");
     }
     each_came_once(&mails);
     no_reminder_came_after_its_use(&play.clinic);
