@@ -14,6 +14,7 @@ mod check;
 mod checklist;
 mod ledger;
 mod plan;
+mod roster;
 mod sitter;
 mod timetable;
 mod vitals;
@@ -23,6 +24,7 @@ pub use alarms::{Advice, CaseRules, LevelRules, RedFlag, WatchRules};
 pub use checklist::{Asks, Blocks, Item, ItemPhase, OtherAnswer};
 pub use ledger::LedgerRules;
 pub use plan::{LocalHours, OrderLimits, PlanRules, QuietHours};
+pub use roster::RosterRules;
 pub use sitter::SitterRules;
 pub use timetable::{
     CheckDue, CheckRule, ConfirmPlanRule, HeadsUpRule, LogDoseRule, PrepareDayRule, Question, ReleaseRule,
@@ -101,6 +103,9 @@ pub struct ProtocolDocument {
     /// What the lozenge ledger tells the care team.
     #[serde(default)]
     pub ledger: LedgerRules,
+    /// Who must be on call for a session, and when a gap is told.
+    #[serde(default)]
+    pub roster: RosterRules,
     /// Texts for every screen.
     pub words: Words,
 }

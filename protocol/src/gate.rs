@@ -10,6 +10,7 @@ use crate::ledger;
 use crate::order::{AfterHold, Order};
 use crate::people::{Caller, CommsStatus, OnCallPlace};
 use crate::record::SessionRecord;
+use crate::roster::missing_for_session;
 use crate::session::SessionState;
 use crate::sitter::SitterState;
 use crate::time::{Instant, minutes};
@@ -23,7 +24,7 @@ pub use reason::{Reason, ReasonCode};
 pub fn reasons(record: &SessionRecord, now: Instant) -> Vec<Reason> {
     let mut reasons = session_reasons(record, now);
     reasons.extend(preparation_reasons(record, now));
-    reasons.extend(clinic_reasons(record));
+    reasons.extend(clinic_reasons(record, now));
     reasons
 }
 
@@ -162,16 +163,9 @@ fn too_few_lozenges(record: &SessionRecord, order: &Order) -> Option<Reason> {
     })
 }
 
-fn clinic_reasons(record: &SessionRecord) -> Vec<Reason> {
-    let mut reasons = Vec::new();
+fn clinic_reasons(record: &SessionRecord, now: Instant) -> Vec<Reason> {
     let around = &record.around;
-    let on_call = |place| around.on_call.iter().any(|person| person.place == place);
-    if !on_call(OnCallPlace::Nurse) || !on_call(OnCallPlace::Backup) {
-        reasons.push(Reason::new(
-            ReasonCode::NobodyOnCall,
-            "Your clinic has no nurse and backup on call now.",
-        ));
-    }
+    let mut reasons = on_call_reasons(record, now);
     let own = record.watch.open_case().map(|case| case.level);
     if own
         .into_iter()
@@ -195,6 +189,31 @@ fn clinic_reasons(record: &SessionRecord) -> Vec<Reason> {
         ));
     }
     reasons
+}
+
+fn on_call_reasons(record: &SessionRecord, now: Instant) -> Vec<Reason> {
+    let around = &record.around;
+    let Some(plan) = &around.roster else {
+        let on_call = |place| around.on_call.iter().any(|person| person.place == place);
+        let staffed = on_call(OnCallPlace::Nurse) && on_call(OnCallPlace::Backup);
+        let message = "Your clinic has no nurse and backup on call now.";
+        let missing = (!staffed).then(|| Reason::new(ReasonCode::NobodyOnCall, message));
+        return missing.into_iter().collect();
+    };
+    let dose_at = record.session.planned.at.max(now);
+    let gaps = missing_for_session(plan, now, dose_at, &around.protocol.roster);
+    gaps.iter()
+        .map(|gap| {
+            let who = gap.needed.who();
+            let when = if gap.from <= now {
+                "now".to_owned()
+            } else {
+                format!("from {}", record.patient.zone.long(gap.from))
+            };
+            let message = format!("Your clinic has no {who} on call {when}.");
+            Reason::new(ReasonCode::NobodyOnCall, message)
+        })
+        .collect()
 }
 
 /// Whether an open item keeps this session's dose locked.

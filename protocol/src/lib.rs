@@ -30,6 +30,7 @@ pub mod preparation;
 pub mod record;
 pub mod refusal;
 pub mod releasing;
+pub mod roster;
 pub mod session;
 pub mod sitter;
 pub mod sitting;

@@ -198,6 +198,8 @@ pub enum OnCallPlace {
     Nurse,
     /// Told with the nurse.
     Backup,
+    /// Told in the nurse's and the backup's stead when neither is on call.
+    AfterHours,
     /// Others on the rota, told when the first two do not answer.
     Rota,
     /// The prescriber.
@@ -213,11 +215,25 @@ pub enum OnCallPlace {
 }
 
 impl OnCallPlace {
+    /// Every place, in the order of the list.
+    pub const ALL: [Self; 9] = [
+        Self::Nurse,
+        Self::Backup,
+        Self::AfterHours,
+        Self::Rota,
+        Self::Prescriber,
+        Self::Manager,
+        Self::Administrator,
+        Self::Coordinator,
+        Self::Fallback,
+    ];
+
     /// The place's name in JSON, in the database and on the command line.
     pub fn name(self) -> &'static str {
         match self {
             Self::Nurse => "nurse",
             Self::Backup => "backup",
+            Self::AfterHours => "after_hours",
             Self::Rota => "rota",
             Self::Prescriber => "prescriber",
             Self::Manager => "manager",

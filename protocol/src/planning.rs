@@ -13,8 +13,9 @@ use crate::id::{PersonId, SessionId};
 use crate::people::OnCallPlace;
 use crate::record::{Decision, PatientRecord, RuleContext, SessionRecord};
 use crate::refusal::{Fault, Faults, Refusal};
+use crate::roster::missing_for_session;
 use crate::session::{Hold, Session, SessionKind, SessionState};
-use crate::time::{Planned, minutes};
+use crate::time::{Instant, Planned, minutes};
 use crate::watch::Watch;
 
 /// How far ahead a session may be planned, days.
@@ -123,12 +124,28 @@ fn check_plan(record: &PatientRecord, planned: &Planned, context: &RuleContext<'
             format!("is less than {hours} hours from another session or dose"),
         ));
     }
+    check_on_call(record, planned, context.now, &mut faults);
+    faults.into_result().map_err(Refusal::Invalid)
+}
+
+/// Nobody is planned for who could not be watched over (PROTOCOL 4.1 `on_call_required`).
+fn check_on_call(record: &PatientRecord, planned: &Planned, now: Instant, faults: &mut Faults) {
+    let around = &record.around;
+    if let Some(plan) = &around.roster {
+        let rules = &around.protocol.roster;
+        for gap in missing_for_session(plan, now, planned.at, rules) {
+            let who = gap.needed.who();
+            let (from, until) = (plan.zone.long(gap.from), plan.zone.long(gap.until));
+            let message = format!("the clinic has no {who} on call from {from} until {until}");
+            faults.push(Fault::new("on_call", message));
+        }
+        return;
+    }
     for (place, who) in [(OnCallPlace::Nurse, "nurse"), (OnCallPlace::Backup, "backup")] {
-        if !record.around.on_call.iter().any(|person| person.place == place) {
+        if !around.on_call.iter().any(|person| person.place == place) {
             faults.push(Fault::new("on_call", format!("the clinic has no {who} on call")));
         }
     }
-    faults.into_result().map_err(Refusal::Invalid)
 }
 
 /// R1, C1, C2 and the end of the day; a step whose time has passed is left out.

@@ -18,6 +18,7 @@ use crate::id::{CaseId, Ids, LinkId, PersonId, SessionId, SitterId};
 use crate::notice::Notice;
 use crate::order::Order;
 use crate::people::{Caller, Clinic, OnCallPerson, Patient};
+use crate::roster::OnCallPlan;
 use crate::session::Session;
 use crate::sitter::Sitter;
 use crate::time::Instant;
@@ -31,8 +32,10 @@ pub struct Surroundings {
     pub clinic: Clinic,
     /// The protocol document in force for the subject.
     pub protocol: Arc<ProtocolDocument>,
-    /// The clinic's on-call list, in its order.
+    /// Who is on call now, by place and then in the order of the clinic's list.
     pub on_call: Vec<OnCallPerson>,
+    /// Who will be, in a clinic with a roster; in one without, its list stands at all times.
+    pub roster: Option<Arc<OnCallPlan>>,
     /// Whether anybody watches.
     pub watch_health: WatchHealth,
     /// Doses of the patient's other sessions, oldest first.

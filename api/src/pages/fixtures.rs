@@ -382,6 +382,7 @@ pub fn patient_record() -> PatientRecord {
                     email: format!("staff{number}@example.org"),
                 })
                 .collect(),
+            roster: None,
             watch_health: WatchHealth {
                 silent_for: Some(Duration::seconds(5)),
                 gaps: Vec::new(),

@@ -29,7 +29,20 @@ impl Desk<'_, '_> {
     /// The people of some audiences, each once, in the order of the list.
     pub(super) fn people(&self, audiences: &[Audience]) -> Vec<OnCallPerson> {
         let mut seen = BTreeSet::new();
-        let wanted = |place: OnCallPlace| audiences.iter().any(|audience| is_in(*audience, place));
+        let staffed = self
+            .around
+            .on_call
+            .iter()
+            .any(|it| matches!(it.place, OnCallPlace::Nurse | OnCallPlace::Backup));
+        // After hours the named contact stands where nurse and backup do (PROTOCOL 4.5).
+        let stands_for = |place: OnCallPlace| match place {
+            OnCallPlace::AfterHours if !staffed => vec![OnCallPlace::Nurse, OnCallPlace::Backup],
+            place => vec![place],
+        };
+        let wanted = |place: OnCallPlace| {
+            let mut places = stands_for(place).into_iter();
+            places.any(|place| audiences.iter().any(|audience| is_in(*audience, place)))
+        };
         self.around
             .on_call
             .iter()

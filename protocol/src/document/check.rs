@@ -15,6 +15,7 @@ impl ProtocolDocument {
         self.check_keys()?;
         self.check_references()?;
         self.check_numbers()?;
+        self.roster.check()?;
         for (name, ladder) in &self.timetable.ladders {
             check_order(&format!("timetable.ladders.{name}"), ladder)?;
         }

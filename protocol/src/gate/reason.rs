@@ -32,7 +32,7 @@ pub enum ReasonCode {
     SitterNotAccepted,
     /// Nobody is asked to sit.
     NoSitter,
-    /// Nurse or backup is missing on the on-call list.
+    /// Somebody is missing on call, now or before the session is surely over.
     NobodyOnCall,
     /// The care team is looking into something.
     OpenCase,

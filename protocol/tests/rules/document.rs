@@ -1,6 +1,6 @@
 //! The protocol document: read whole, and a fault names the path inside it.
 
-use bedside_protocol::document::ProtocolDocument;
+use bedside_protocol::document::{ProtocolDocument, RosterRules};
 use serde_json::{Value, json};
 
 fn shipped() -> Value {
@@ -22,6 +22,13 @@ fn fault(pointer: &str, value: Value) -> String {
         Ok(_) => "accepted".into(),
         Err(fault) => fault.path,
     }
+}
+
+/// The roster's section with one number changed.
+fn roster(field: &str, value: Value) -> Value {
+    let mut section = serde_json::to_value(RosterRules::default()).unwrap();
+    section[field] = value;
+    section
 }
 
 #[test]
@@ -127,6 +134,62 @@ fn a_bad_value_is_named_by_its_path() {
             json!({"from": "01:00:00", "to": "06:00:00"}),
             "quiet_hours",
         ),
+        (
+            "/roster",
+            roster("staffed_from_before_min", json!(-1)),
+            "roster.staffed_from_before_min",
+        ),
+        (
+            "/roster",
+            roster("staffed_until_after_min", json!(0)),
+            "roster.staffed_until_after_min",
+        ),
+        (
+            "/roster",
+            roster("urgent_until_after_min", json!(359)),
+            "roster.urgent_until_after_min",
+        ),
+        (
+            "/roster",
+            roster("urgent_until_after_min", json!(10_081)),
+            "roster.urgent_until_after_min",
+        ),
+        (
+            "/roster",
+            roster("look_ahead_days", json!(0)),
+            "roster.look_ahead_days",
+        ),
+        (
+            "/roster",
+            roster("look_ahead_days", json!(93)),
+            "roster.look_ahead_days",
+        ),
+        (
+            "/roster",
+            roster("gap_told_before_h", json!([])),
+            "roster.gap_told_before_h",
+        ),
+        (
+            "/roster",
+            roster("gap_told_before_h", json!([337])),
+            "roster.gap_told_before_h[0]",
+        ),
+        (
+            "/roster",
+            roster("gap_told_before_h", json!([24, 24])),
+            "roster.gap_told_before_h[1]",
+        ),
+        (
+            "/roster",
+            roster("gap_told_before_h", json!([24, 1, 0])),
+            "roster.gap_told_before_h[2]",
+        ),
+        (
+            "/roster",
+            roster("gap_told_before_h", json!([336, 1])),
+            "accepted",
+        ),
+        ("/roster", roster("surprise", json!(1)), "roster.surprise"),
     ] {
         assert_eq!(fault(pointer, value.clone()), path, "{pointer} = {value}");
     }

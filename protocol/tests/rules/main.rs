@@ -27,6 +27,8 @@ mod play;
 mod preparation;
 mod properties;
 mod release;
+mod roster;
+mod roster_properties;
 mod rounds;
 mod selectors;
 mod sitter;

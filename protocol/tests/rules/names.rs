@@ -3,6 +3,8 @@
 use bedside_protocol::case::{CaseState, Cause, Level, Outcome, Taken};
 use bedside_protocol::duty::{DutyKind, DutyState, Excuse, Lane, OwedBy};
 use bedside_protocol::notice::{DroppedBecause, Who};
+use bedside_protocol::people::OnCallPlace;
+use bedside_protocol::roster::Needed;
 use bedside_protocol::watch::Subject;
 use serde::Serialize;
 use uuid::Uuid;
@@ -20,6 +22,13 @@ fn in_json(value: &impl Serialize, tag: &str) -> String {
 
 #[test]
 fn what_has_a_name_has_the_same_in_json() {
+    for place in OnCallPlace::ALL {
+        assert_eq!(in_json(&place, ""), place.name());
+    }
+    assert!(OnCallPlace::ALL.is_sorted());
+    for needed in Needed::ALL {
+        assert_eq!(in_json(&needed, ""), needed.name());
+    }
     for outcome in Outcome::ALL {
         assert_eq!(in_json(&outcome, ""), outcome.name());
     }

@@ -1,7 +1,10 @@
 //! Nobody on call: an empty step is passed at once, the fallback list is the end, and who keeps the list is told.
 
 use bedside_protocol::helping;
-use bedside_protocol::people::OnCallPlace::{self, Administrator, Backup, Fallback, Manager, Nurse};
+use bedside_protocol::people::OnCallPerson;
+use bedside_protocol::people::OnCallPlace::{
+    self, Administrator, AfterHours, Backup, Fallback, Manager, Nurse,
+};
 use bedside_protocol::time::minutes;
 
 use crate::play::Play;
@@ -62,6 +65,41 @@ fn an_empty_first_step_passes_to_the_next_at_once() {
             "T+15 fallback P1 nobody took it",
         ]
     );
+}
+
+#[test]
+fn after_hours_the_named_contact_stands_where_nurse_and_backup_do_and_only_then() {
+    for (places, first) in [
+        (vec![AfterHours, Fallback], "after_hours"),
+        (vec![AfterHours, Backup, Fallback], "backup"),
+        (vec![AfterHours, Nurse, Fallback], "nurse"),
+    ] {
+        let mut play = Play::dosed();
+        play.after(10);
+        play.answer("C4", 0, &[]);
+        let on_call = &mut play.record.around.on_call;
+        on_call.push(OnCallPerson {
+            place: AfterHours,
+            person: crate::support::person(0x200),
+            name: "after_hours".into(),
+            email: "after_hours@elm.example".into(),
+        });
+        on_call.retain(|person| places.contains(&person.place));
+        let mark = play.mark();
+        let sitter = play.sitter();
+        play.asked(sitter, |record, context| {
+            helping::help(record, None, None, context)
+        })
+        .unwrap();
+        let told = |play: &Play| -> Vec<String> {
+            let notices = play.sent[mark..].iter();
+            notices.map(|notice| notice.to.email.clone()).collect()
+        };
+        assert_eq!(told(&play), [format!("{first}@elm.example")]);
+        play.after(19);
+        let heard = told(&play).contains(&"after_hours@elm.example".to_owned());
+        assert_eq!(heard, first == "after_hours", "{:?}", told(&play));
+    }
 }
 
 #[test]

@@ -126,6 +126,7 @@ pub fn patient_record() -> PatientRecord {
                     email: format!("{name}@elm.example"),
                 })
                 .to_vec(),
+            roster: None,
             watch_health: WatchHealth {
                 silent_for: Some(seconds(5)),
                 gaps: Vec::new(),

@@ -416,6 +416,7 @@ fn surroundings(
         clinic: common.clinic,
         protocol,
         on_call: common.on_call,
+        roster: None,
         watch_health: common.watch_health,
         other_doses,
         lozenges_taken_elsewhere: ledger::taken(&dosed),

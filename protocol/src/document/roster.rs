@@ -1,0 +1,78 @@
+//! Who must be on call for a session, and when a gap of the roster is told (PROTOCOL 4.1, 4.5; FEATURES 53-55).
+
+use serde::{Deserialize, Serialize};
+
+use super::DocumentFault;
+
+/// Who must be on call for a session, and when a gap of the roster is told.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RosterRules {
+    /// A nurse and a backup are on call from so many minutes before the dose …
+    pub staffed_from_before_min: i64,
+    /// … until so many after it.
+    pub staffed_until_after_min: i64,
+    /// Somebody for urgent cases is on call until so many minutes after the dose.
+    pub urgent_until_after_min: i64,
+    /// Gaps are looked for so many days ahead.
+    pub look_ahead_days: u32,
+    /// A gap is told so many hours before it begins, the farthest first.
+    pub gap_told_before_h: Vec<u32>,
+}
+
+impl Default for RosterRules {
+    /// The numbers of PROTOCOL 4.1 `on_call_required` and FEATURES 55.
+    fn default() -> Self {
+        Self {
+            staffed_from_before_min: 60,
+            staffed_until_after_min: 6 * 60,
+            urgent_until_after_min: 24 * 60,
+            look_ahead_days: 14,
+            gap_told_before_h: vec![7 * 24, 24],
+        }
+    }
+}
+
+impl RosterRules {
+    /// The most days ahead; a rota is hardly known any farther.
+    const AHEAD_MAX_DAYS: u32 = 92;
+
+    /// The most minutes around a dose.
+    const AROUND_MAX_MIN: i64 = 7 * 24 * 60;
+
+    pub(super) fn check(&self) -> Result<(), DocumentFault> {
+        let fault = |field: &str, message: String| DocumentFault::new(format!("roster.{field}"), message);
+        let most = Self::AROUND_MAX_MIN;
+        for (field, value, least) in [
+            ("staffed_from_before_min", self.staffed_from_before_min, 0),
+            ("staffed_until_after_min", self.staffed_until_after_min, 1),
+            (
+                "urgent_until_after_min",
+                self.urgent_until_after_min,
+                self.staffed_until_after_min,
+            ),
+        ] {
+            if !(least..=most).contains(&value) {
+                return Err(fault(field, format!("must be from {least} to {most}")));
+            }
+        }
+        let most = Self::AHEAD_MAX_DAYS;
+        if !(1..=most).contains(&self.look_ahead_days) {
+            return Err(fault("look_ahead_days", format!("must be from 1 to {most}")));
+        }
+        if self.gap_told_before_h.is_empty() {
+            return Err(fault("gap_told_before_h", "must not be empty".to_owned()));
+        }
+        let mut farthest = self.look_ahead_days * 24;
+        for (index, before_h) in self.gap_told_before_h.iter().enumerate() {
+            if !(1..=farthest).contains(before_h) {
+                let message = format!(
+                    "must be from 1 to {farthest}: not before it is looked for, and nearer each time"
+                );
+                return Err(fault(&format!("gap_told_before_h[{index}]"), message));
+            }
+            farthest = before_h - 1;
+        }
+        Ok(())
+    }
+}
