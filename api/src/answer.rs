@@ -1,7 +1,7 @@
 //! How an outcome becomes an answer: status, the replay header, entity tags.
 
 use actix_web::http::StatusCode;
-use actix_web::http::header::{ContentType, ETAG, IF_MATCH, IF_NONE_MATCH};
+use actix_web::http::header::{ContentType, ETAG, HeaderName, HeaderValue, IF_MATCH, IF_NONE_MATCH};
 use actix_web::{HttpRequest, HttpResponse};
 use aws_lc_rs::digest;
 use base64::Engine as _;
@@ -10,6 +10,9 @@ use bedside_store::Done;
 use serde::Serialize;
 
 use crate::error::ApiError;
+
+/// What an answer to an earlier request carries.
+const REPLAYED: HeaderName = HeaderName::from_static("idempotent-replayed");
 
 /// 200 with a body.
 pub fn ok<T: Serialize>(body: &T) -> HttpResponse {
@@ -21,11 +24,17 @@ pub fn done<T: Serialize>(done: &Done<T>) -> HttpResponse {
     done_with(StatusCode::OK, done)
 }
 
+/// Says that an answer is one to an earlier request with the same key.
+pub fn mark_replayed(answer: &mut HttpResponse) {
+    let headers = answer.headers_mut();
+    headers.insert(REPLAYED, HeaderValue::from_static("true"));
+}
+
 /// The same with another status.
 pub fn done_with<T: Serialize>(status: StatusCode, done: &Done<T>) -> HttpResponse {
     let mut answer = HttpResponse::build(status);
     if done.replayed {
-        answer.insert_header(("idempotent-replayed", "true"));
+        answer.insert_header((REPLAYED, "true"));
     }
     answer.json(&done.value)
 }

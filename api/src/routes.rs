@@ -17,7 +17,7 @@ use crate::docs;
 use crate::envelope;
 use crate::error::ApiError;
 use crate::handlers::{
-    cases, clinic, health, help, login, lozenges, me, messages, patients, sessions, sitting,
+    cases, clinic, health, help, login, lozenges, me, messages, patients, roster, sessions, sitting,
 };
 
 /// Who may call a route.
@@ -68,8 +68,8 @@ const MAIL_KEEPERS: &[StaffRole] = &[
     StaffRole::Administrator,
 ];
 
-/// Who keeps the on-call list.
-const ROSTER: &[StaffRole] = &[
+/// Who keeps the on-call list and the roster.
+pub const ROSTER: &[StaffRole] = &[
     StaffRole::Administrator,
     StaffRole::Coordinator,
     StaffRole::Manager,
@@ -160,6 +160,10 @@ pub const ACCESS: &[(&str, &str, Access)] = &[
     ("POST", "/v1/cases/{id}/give-back", Access::Staff(CASES)),
     ("GET", "/v1/on-call", Access::Staff(STAFF)),
     ("PUT", "/v1/on-call", Access::Staff(ROSTER)),
+    ("GET", "/v1/roster", Access::Staff(STAFF)),
+    ("PUT", "/v1/roster", Access::Staff(ROSTER)),
+    ("POST", "/v1/roster/cover", Access::Staff(STAFF)),
+    ("GET", "/v1/roster/gaps", Access::Staff(STAFF)),
     ("GET", "/v1/staff", Access::Staff(ROSTER)),
     // System
     ("GET", "/health/live", Access::Public),
@@ -288,6 +292,10 @@ fn json_routes(config: &mut utoipa_actix_web::service_config::ServiceConfig<'_>)
         .service(cases::give_back)
         .service(clinic::on_call)
         .service(clinic::set_on_call)
+        .service(roster::find)
+        .service(roster::set)
+        .service(roster::cover)
+        .service(roster::gaps)
         .service(clinic::list_staff)
         .service(health::live)
         .service(health::ready);

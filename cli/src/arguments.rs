@@ -173,8 +173,8 @@ pub struct OnCallArguments {
     /// The clinic's short name.
     #[arg(long)]
     pub clinic: String,
-    /// PLACE=EMAIL, in the order they are told; places are nurse, backup, rota, prescriber, manager, administrator,
-    /// coordinator and fallback.
+    /// PLACE=EMAIL, in the order they are told; places are nurse, backup, after_hours, rota, prescriber, manager,
+    /// administrator, coordinator and fallback.
     #[arg(required = true, value_parser = on_call_place)]
     pub places: Vec<(OnCallPlace, String)>,
 }
@@ -255,25 +255,13 @@ fn role(text: &str) -> Result<StaffRole, String> {
     found.ok_or_else(|| format!("must be one of {}", names()))
 }
 
-/// The places of the on-call list, in the order they are told.
-pub const PLACES: [OnCallPlace; 8] = [
-    OnCallPlace::Nurse,
-    OnCallPlace::Backup,
-    OnCallPlace::Rota,
-    OnCallPlace::Prescriber,
-    OnCallPlace::Manager,
-    OnCallPlace::Administrator,
-    OnCallPlace::Coordinator,
-    OnCallPlace::Fallback,
-];
-
 fn on_call_place(text: &str) -> Result<(OnCallPlace, String), String> {
     let (place, email) = text.split_once('=').ok_or("must be PLACE=EMAIL")?;
-    let found = PLACES.into_iter().find(|known| known.name() == place);
+    let found = OnCallPlace::ALL.into_iter().find(|known| known.name() == place);
     let found = found.ok_or_else(|| {
         format!(
             "PLACE must be one of {}",
-            PLACES.map(OnCallPlace::name).join(", ")
+            OnCallPlace::ALL.map(OnCallPlace::name).join(", ")
         )
     })?;
     Ok((found, email.to_owned()))
@@ -302,6 +290,10 @@ mod tests {
         assert_eq!(
             on_call_place("backup=a@b"),
             Ok((OnCallPlace::Backup, "a@b".into()))
+        );
+        assert_eq!(
+            on_call_place("after_hours=a@b"),
+            Ok((OnCallPlace::AfterHours, "a@b".into()))
         );
         assert!(on_call_place("janitor=a@b").unwrap_err().contains("fallback"));
     }

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::case::Level;
 use crate::duty::Lane;
 use crate::id::{CaseId, DutyId, LinkId, NoticeId, PersonId, SitterId};
+use crate::roster::Gap;
 use crate::time::{Instant, Zone};
 
 /// Whom a notice is for, and the address frozen at the decision.
@@ -190,6 +191,13 @@ pub enum Message {
         /// The clinic's zone.
         zone: Zone,
     },
+    /// To administrator and manager: nobody is on call in some stretches ahead.
+    RosterGaps {
+        /// Each, by its beginning.
+        gaps: Vec<Gap>,
+        /// The clinic's zone.
+        zone: Zone,
+    },
     /// To anybody: several messages that waited at once, in one mail. A part is never a bundle.
     Bundle {
         /// Each as it would have been alone.
@@ -235,6 +243,7 @@ impl Message {
             Self::ContactUnreachable { .. } => "contact_unreachable",
             Self::AddressRefused { .. } => "address_refused",
             Self::WatchIncomplete { .. } => "watch_incomplete",
+            Self::RosterGaps { .. } => "roster_gaps",
             Self::Bundle { .. } => "bundle",
             Self::AccountLink { .. } => "account_link",
             Self::Drill { .. } => "drill",

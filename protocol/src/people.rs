@@ -244,7 +244,16 @@ impl OnCallPlace {
     }
 }
 
-/// Somebody on the on-call list, with how to reach them.
+/// A member of staff, with how to reach them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Contact {
+    /// Their name.
+    pub name: String,
+    /// Their address.
+    pub email: String,
+}
+
+/// Somebody on call, with how to reach them.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct OnCallPerson {
     /// Their place on the list.

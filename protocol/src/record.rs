@@ -5,6 +5,7 @@
 //! and puts notices and audit facts into the same transaction. So a change cannot be forgotten, and two callers who
 //! meet on one session are told apart by its version.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use serde_json::Value;
@@ -17,7 +18,7 @@ use crate::document::ProtocolDocument;
 use crate::id::{CaseId, Ids, LinkId, PersonId, SessionId, SitterId};
 use crate::notice::Notice;
 use crate::order::Order;
-use crate::people::{Caller, Clinic, OnCallPerson, Patient};
+use crate::people::{Caller, Clinic, OnCallPerson, OnCallPlace, Patient};
 use crate::roster::OnCallPlan;
 use crate::session::Session;
 use crate::sitter::Sitter;
@@ -44,6 +45,32 @@ pub struct Surroundings {
     pub lozenges_taken_elsewhere: u32,
     /// Levels of the patient's open cases with other subjects.
     pub other_open_cases: Vec<Level>,
+}
+
+impl Surroundings {
+    /// How to reach these people, each once: who is on call, in the order of the list, and then who is not on call now.
+    /// Who is on neither list nor roster any more, or has left, is left out.
+    pub fn contacts(&self, people: &[PersonId]) -> Vec<OnCallPerson> {
+        let on_call = self
+            .on_call
+            .iter()
+            .filter(|it| people.contains(&it.person))
+            .cloned();
+        let off_duty = people.iter().filter_map(|person| {
+            let contact = self.roster.as_ref()?.staff.get(person)?.clone();
+            Some(OnCallPerson {
+                place: OnCallPlace::Rota,
+                person: *person,
+                name: contact.name,
+                email: contact.email,
+            })
+        });
+        let mut seen = BTreeSet::new();
+        on_call
+            .chain(off_duty)
+            .filter(|it| seen.insert(it.person))
+            .collect()
+    }
 }
 
 /// Everything about one session.

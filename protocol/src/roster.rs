@@ -9,14 +9,14 @@
 //! person at most has a place at one instant; local times are those of the clinic's zone and mean the instant that
 //! [`crate::time`] says, also on the days on which clocks change.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use chrono::{Duration, NaiveDate, NaiveTime};
 use serde::{Deserialize, Serialize};
 
 use crate::id::PersonId;
-use crate::people::OnCallPlace;
+use crate::people::{Contact, OnCallPerson, OnCallPlace};
 use crate::time::{Instant, Zone};
 
 mod check;
@@ -27,7 +27,7 @@ mod stretches;
 
 pub use check::check;
 pub use cover::{CoverRequest, cover};
-pub use gaps::{Gap, Needed, Told, gaps_ahead, missing_for_session, to_tell};
+pub use gaps::{Gap, Needed, Told, gaps_ahead, lacks_anybody, missing_for_session, to_tell};
 pub use rotation::{Hours, Rotation, Weekday};
 pub use stretches::{Holder, Stretch};
 
@@ -44,9 +44,6 @@ pub const PLACES: [OnCallPlace; 6] = [
 /// How far back and ahead "since when" and "until when" are looked for.
 const TURN_LOOKED_FOR: Duration = Duration::days(366);
 
-/// How far ahead [`OnCallPlan::good_until`] looks: past the next hand-over of any weekly rotation.
-const NEXT_CHANGE_LOOKED_FOR: Duration = Duration::days(8);
-
 /// A clinic's roster. People stand in it by id only.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -59,6 +56,17 @@ pub struct Roster {
     pub covers: Vec<Cover>,
     /// Days on which a place is somebody else's or nobody's. One for a place and a day at most.
     pub holidays: Vec<Holiday>,
+}
+
+impl Roster {
+    /// Everybody whom it puts on call some time.
+    pub fn people(&self) -> impl Iterator<Item = PersonId> {
+        let rotations = self.rotations.iter().flat_map(|it| it.people.iter().copied());
+        let shifts = self.shifts.iter().map(|it| it.person);
+        let covers = self.covers.iter().map(|it| it.by);
+        let holidays = self.holidays.iter().filter_map(|it| it.person);
+        rotations.chain(shifts).chain(covers).chain(holidays)
+    }
 }
 
 /// A date and a time of day in the clinic's zone.
@@ -148,9 +156,12 @@ pub struct OnCallPlan {
     pub list: Vec<(OnCallPlace, PersonId)>,
     /// The roster.
     pub roster: Arc<Roster>,
-    /// The active staff of the clinic. Whoever is not among them has no place, whatever the roster says.
-    pub staff: BTreeSet<PersonId>,
+    /// The active staff of the clinic, at least who stands in list and roster. Whoever is not among them has no place.
+    pub staff: Staff,
 }
+
+/// Members of staff by id.
+pub type Staff = BTreeMap<PersonId, Contact>;
 
 /// Somebody's turn at a place.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -185,6 +196,22 @@ pub fn on_call_at(plan: &OnCallPlan, at: Instant) -> Vec<Turn> {
 }
 
 impl OnCallPlan {
+    /// Who is on call at an instant, with how to reach them, by place and then in the order of the list.
+    pub fn contacts_at(&self, at: Instant) -> Vec<OnCallPerson> {
+        let people = self.people_at(at).into_iter();
+        people
+            .filter_map(|(place, person)| {
+                let contact = self.staff.get(&person)?.clone();
+                Some(OnCallPerson {
+                    place,
+                    person,
+                    name: contact.name,
+                    email: contact.email,
+                })
+            })
+            .collect()
+    }
+
     /// Who is on call at an instant, by place and then in the order of the list.
     pub fn people_at(&self, at: Instant) -> Vec<(OnCallPlace, PersonId)> {
         let of = |place| {
@@ -193,13 +220,6 @@ impl OnCallPlan {
             people.into_iter().map(move |person| (place, person))
         };
         OnCallPlace::ALL.into_iter().flat_map(of).collect()
-    }
-
-    /// Until when nobody's turn can end that [`Self::people_at`] gives for this instant.
-    pub fn good_until(&self, at: Instant) -> Instant {
-        let last = at + NEXT_CHANGE_LOOKED_FOR;
-        let next = self.boundaries(&PLACES, at, last).into_iter().next();
-        next.unwrap_or(last)
     }
 
     /// Who has a place at an instant.
@@ -235,7 +255,7 @@ impl OnCallPlan {
         let listed = self.list.iter().filter(|(it, _)| *it == place);
         let people: Vec<PersonId> = listed
             .map(|(_, person)| *person)
-            .filter(|person| self.staff.contains(person))
+            .filter(|person| self.staff.contains_key(person))
             .collect();
         if people.is_empty() {
             Holder::Nobody
@@ -245,7 +265,7 @@ impl OnCallPlan {
     }
 
     fn one(&self, person: PersonId) -> Holder {
-        if self.staff.contains(&person) {
+        if self.staff.contains_key(&person) {
             Holder::People(vec![person])
         } else {
             Holder::Nobody

@@ -597,15 +597,28 @@ pub(crate) fn standing(connection: &mut AnyConnection, now_ms: i64) -> QueryResu
     })
 }
 
-/// How many clinics have a session that is neither a draft nor over, and nobody active at a place that must be filled.
+/// Whether a clinic `c` has a session that is neither a draft nor over.
+const HAS_A_LIVE_SESSION: &str = "EXISTS (SELECT 1 FROM sessions s WHERE s.clinic_id = c.id AND s.state IN \
+    ('scheduled', 'prep_open', 'ready', 'held', 'dosed', 'monitoring', 'emergency', 'unverified'))";
+
+/// The clinics that have a roster and a session that is neither a draft nor over.
+pub(crate) fn list_clinics_with_roster(connection: &mut AnyConnection) -> QueryResult<Vec<String>> {
+    let rows: Vec<OneText> = diesel::sql_query(format!(
+        "SELECT c.id AS value FROM clinics c JOIN rosters r ON r.clinic_id = c.id WHERE {HAS_A_LIVE_SESSION}"
+    ))
+    .load(connection)?;
+    Ok(rows.into_iter().map(|row| row.value).collect())
+}
+
+/// How many clinics without a roster have a session that is neither a draft nor over, and nobody active at a place that
+/// must be filled.
 pub(crate) fn count_clinics_without_on_call(connection: &mut AnyConnection) -> QueryResult<i64> {
-    let rows: Vec<OneNumber> = diesel::sql_query(
+    let rows: Vec<OneNumber> = diesel::sql_query(format!(
         "SELECT COUNT(*) AS value FROM clinics c WHERE \
             (SELECT COUNT(DISTINCT o.place) FROM on_call o JOIN accounts a ON a.id = o.account_id \
                 WHERE o.clinic_id = c.id AND o.place IN ('nurse', 'backup', 'fallback') AND a.active) < 3 \
-            AND EXISTS (SELECT 1 FROM sessions s WHERE s.clinic_id = c.id AND s.state IN ('scheduled', 'prep_open', \
-                'ready', 'held', 'dosed', 'monitoring', 'emergency', 'unverified'))",
-    )
+            AND NOT EXISTS (SELECT 1 FROM rosters r WHERE r.clinic_id = c.id) AND {HAS_A_LIVE_SESSION}"
+    ))
     .load(connection)?;
     Ok(rows.first().and_then(|row| row.value).unwrap_or(0))
 }

@@ -19,7 +19,7 @@ use crate::clock::{from_ms, to_ms};
 use crate::dialect;
 use crate::error::{DatabaseError, Stop, StoreError};
 use crate::outbox;
-use crate::records::load;
+use crate::records::{load, on_call};
 use crate::rows::DutyRow;
 use crate::schema::{clinics, duties, outbox as messages, outbox_done as done};
 use crate::scope::Scope;
@@ -63,7 +63,7 @@ fn open_drill(tx: &mut Tx<'_>, clinic: ClinicId, every: Duration) -> Result<bool
     if unfinished > 0 || waiting > 0 {
         return Ok(false);
     }
-    let on_call = load::or_nothing(clinic, load::on_call_of(tx, clinic))?;
+    let on_call = load::or_nothing(clinic, on_call::people(tx, clinic))?;
     if keepers(&on_call).is_empty() {
         return Ok(false);
     }
@@ -217,7 +217,7 @@ impl Store {
                 };
                 let duty: DutyId = duty.parse().map_err(|_| corrupt())?;
                 let place = load::clinic(tx, clinic)?.ok_or_else(corrupt)?;
-                let on_call = load::or_nothing(clinic, load::on_call_of(tx, clinic))?;
+                let on_call = load::or_nothing(clinic, on_call::people(tx, clinic))?;
                 let notices = tx.with_rule(|context| drill::run(duty, place.zone, &on_call, context));
                 outbox::insert(tx, clinic, Some(Subject::Clinic(clinic)), &notices)?;
             }

@@ -30,6 +30,7 @@ mod pool;
 mod proof;
 mod records;
 mod refused;
+mod roster;
 mod rows;
 mod schema;
 mod scope;
@@ -64,6 +65,7 @@ pub use outbox::{Claimed, ClaimedRow, Completion, CompletionResult, Made, Outbox
 pub use patients::NewPatient;
 pub use proof::{FindingPart, Unwatched, Wrong};
 pub use refused::RefusedAddresses;
+pub use roster::{GapsAhead, KeptRoster};
 pub use scope::Scope;
 pub use sessions::OpenCase;
 pub use standing::{LaneStanding, OpenCases, Standing};

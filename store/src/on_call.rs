@@ -10,14 +10,14 @@ use serde_json::json;
 use crate::accounts::visible;
 use crate::audit::{self, Chain};
 use crate::dialect;
-use crate::error::{Abort, Failure, Stop, StoreError};
-use crate::records::load;
+use crate::error::{Abort, DatabaseError, Failure, Stop, StoreError};
+use crate::records::on_call as records;
 use crate::rows::OnCallRow;
 use crate::schema::on_call;
 use crate::scope::Scope;
 use crate::store::Store;
 use crate::transaction::Tx;
-use crate::watch;
+use crate::{roster, watch};
 
 /// A place on the on-call list to be set.
 pub type OnCallEntry = (OnCallPlace, PersonId);
@@ -43,7 +43,7 @@ pub(crate) fn lock(tx: &mut Tx<'_>, clinic: ClinicId) -> Result<(), Stop> {
 
 /// Whether the list would be left without an active fallback if this person were not there.
 pub(crate) fn is_only_fallback(tx: &mut Tx<'_>, clinic: ClinicId, person: PersonId) -> Result<bool, Stop> {
-    let mut fallbacks = load::on_call_of(tx, clinic)?;
+    let mut fallbacks = records::listed(tx, clinic)?;
     fallbacks.retain(|it| it.place == OnCallPlace::Fallback);
     Ok(!fallbacks.is_empty() && fallbacks.iter().all(|it| it.person == person))
 }
@@ -99,18 +99,25 @@ impl Store {
     }
 
     /// How many clinics with a session that is neither a draft nor over lack an active nurse, backup or fallback on their
-    /// on-call list. For readiness.
+    /// on-call list; of those with a roster, how many lack anybody for an urgent case now, or a fallback. For readiness.
     pub async fn count_clinics_without_on_call(&self) -> Result<u64, StoreError> {
         self.read_job(Scope::system(), |tx| {
-            let count = dialect::count_clinics_without_on_call(tx.connection)?;
-            Ok(count.unsigned_abs())
+            let mut count = dialect::count_clinics_without_on_call(tx.connection)?.unsigned_abs();
+            for id in dialect::list_clinics_with_roster(tx.connection)? {
+                let clinic = id.parse().map_err(|_| DatabaseError::Corrupt {
+                    table: "rosters",
+                    row: id,
+                })?;
+                count += u64::from(roster::reaches_nobody(tx, clinic)?);
+            }
+            Ok(count)
         })
         .await
     }
 
-    /// A clinic's on-call list, by place and then in its order.
+    /// Who is on call in a clinic now, by place and then in the order of its list.
     pub async fn list_on_call(&self, clinic: ClinicId) -> Result<Vec<OnCallPerson>, StoreError> {
-        self.read_job(Scope::system(), move |tx| load::on_call_of(tx, clinic))
+        self.read_job(Scope::system(), move |tx| records::people(tx, clinic))
             .await
     }
 }

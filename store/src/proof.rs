@@ -19,7 +19,7 @@ use crate::clock::{from_ms, to_ms};
 use crate::dialect;
 use crate::error::{Stop, StoreError};
 use crate::outbox;
-use crate::records::load;
+use crate::records::{load, on_call};
 use crate::schema::{outbox as outbox_rows, watch_findings, watch_told};
 use crate::scope::Scope;
 use crate::sessions::subject_of;
@@ -195,7 +195,7 @@ fn tell_clinic(tx: &mut Tx<'_>, clinic: ClinicId) -> Result<(), Stop> {
             .values((watch_told::clinic_id.eq(&id), told))
             .execute(tx.connection)?;
     }
-    let list = load::or_nothing(clinic, load::on_call_of(tx, clinic))?;
+    let list = load::or_nothing(clinic, on_call::people(tx, clinic))?;
     let notices: Vec<Notice> = keepers(&list)
         .into_iter()
         .map(|person| Notice {

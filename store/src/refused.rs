@@ -23,7 +23,7 @@ use crate::dialect::{self, Finish};
 use crate::error::{Stop, StoreError};
 use crate::keys::Keys;
 use crate::outbox;
-use crate::records::load;
+use crate::records::{load, on_call};
 use crate::rows::RefusedAddressRow;
 use crate::schema::{outbox as messages, refused_addresses as refused};
 use crate::scope::Scope;
@@ -235,7 +235,7 @@ fn mark(tx: &mut Tx<'_>, refusal: &Ended) -> Result<(), Stop> {
 /// A mail to who keeps the addresses. A damaged account on the on-call list must not keep a result from being recorded:
 /// then the mark stands, and the damage is logged.
 fn tell(tx: &mut Tx<'_>, refusal: &Ended) -> Result<(), Stop> {
-    let on_call = load::or_nothing(refusal.clinic, load::on_call_of(tx, refusal.clinic))?;
+    let on_call = load::or_nothing(refusal.clinic, on_call::people(tx, refusal.clinic))?;
     let Some(clinic) = load::or_nothing(refusal.clinic, load::clinic(tx, refusal.clinic))? else {
         return Ok(());
     };

@@ -4,8 +4,8 @@ use diesel::prelude::*;
 
 use crate::schema::{
     accounts, answers, audit, cases, check_ins, clinics, duties, idempotency, links, on_call, orders, outbox,
-    patient_documents, patients, readings, record_stamps, refresh_tokens, refused_addresses, sessions,
-    sitters, watch_gaps,
+    patient_documents, patients, readings, record_stamps, refresh_tokens, refused_addresses, rosters,
+    sessions, sitters, watch_gaps,
 };
 
 #[derive(Debug, Clone, Queryable, Selectable, Insertable)]
@@ -47,6 +47,16 @@ pub(crate) struct OnCallRow {
     pub place: String,
     pub position: i32,
     pub account_id: String,
+}
+
+#[derive(Debug, Clone, Queryable, Selectable, Insertable)]
+#[diesel(table_name = rosters)]
+pub(crate) struct RosterRow {
+    pub clinic_id: String,
+    pub version: i64,
+    pub doc_sealed: Vec<u8>,
+    pub told: String,
+    pub updated_at: i64,
 }
 
 #[derive(Debug, Clone, Queryable, Selectable, Insertable)]

@@ -44,6 +44,16 @@ diesel::table! {
 }
 
 diesel::table! {
+    rosters (clinic_id) {
+        clinic_id -> Text,
+        version -> BigInt,
+        doc_sealed -> Binary,
+        told -> Text,
+        updated_at -> BigInt,
+    }
+}
+
+diesel::table! {
     patients (id) {
         id -> Text,
         clinic_id -> Text,
@@ -412,6 +422,7 @@ diesel::allow_tables_to_appear_in_same_query!(
     clinics,
     accounts,
     on_call,
+    rosters,
     patients,
     orders,
     protocol_documents,

@@ -332,7 +332,7 @@ const ANSWER: Place<'static> = Place {
 };
 
 /// The first answer to a repeated request, or the answer to a new one, which is kept.
-fn replayed_or<T: Serialize + DeserializeOwned>(
+pub(crate) fn replayed_or<T: Serialize + DeserializeOwned>(
     tx: &mut Tx<'_>,
     once: Option<&Once>,
     work: impl FnOnce(&mut Tx<'_>) -> Result<T, Abort<No>>,

@@ -1,4 +1,5 @@
-//! Housekeeping: what has served its time leaves the hot tables, the audit trail is verified, the database is kept fit.
+//! Housekeeping: what has served its time leaves the hot tables, the audit trail is verified, gaps of rosters are told, the
+//! database is kept fit.
 //!
 //! Guarantees: every job can run twice or in two workers at once without harm; when each was begun last is in the
 //! database, so neither a restart nor a second worker runs it again before its time; firings that were missed, also while
@@ -30,6 +31,8 @@ pub enum Job {
     /// Moves finished messages to the archive; drops old idempotency records, dead tokens and the heartbeats of processes that
     /// are gone.
     Retention,
+    /// Tells clinics of gaps in their rosters that came near.
+    RosterGaps,
     /// Verifies every audit chain.
     VerifyAudit,
     /// Lets each clinic's drill fall due, which proves the way from a due time to an accepted mail.
@@ -38,13 +41,20 @@ pub enum Job {
 
 impl Job {
     /// Every job.
-    pub const ALL: [Self; 4] = [Self::Optimize, Self::Retention, Self::VerifyAudit, Self::Drill];
+    pub const ALL: [Self; 5] = [
+        Self::Optimize,
+        Self::Retention,
+        Self::RosterGaps,
+        Self::VerifyAudit,
+        Self::Drill,
+    ];
 
     /// The job's name in logs.
     pub fn name(self) -> &'static str {
         match self {
             Self::Optimize => "optimize",
             Self::Retention => "retention",
+            Self::RosterGaps => "roster_gaps",
             Self::VerifyAudit => "verify_audit",
             Self::Drill => "drill",
         }
@@ -145,6 +155,7 @@ impl Worker {
                 let before = store.clocks().clinical_now() - minutes(FINISHED_KEPT_MIN);
                 store.move_finished(before).await.map(|_| ())
             }
+            Job::RosterGaps => store.tell_roster_gaps().await.map(|_| ()),
             Job::VerifyAudit => {
                 let report = store.verify_audit(None).await?;
                 for fault in report.faults.iter().take(FAULTS_LOGGED) {

@@ -75,6 +75,8 @@ impl Job {
             Self::Optimize => "30 7,17,27,37,47,57 * * * *",
             // Every hour.
             Self::Retention => "0 23 * * * *",
+            // Every hour: a gap is told within the hour in which it comes near.
+            Self::RosterGaps => "0 13 * * * *",
             // Every night: 03:41 in London, 22:41 or 23:41 on the American east coast; no session runs then.
             Self::VerifyAudit => "0 41 3 * * *",
             Self::Drill => return drill.cloned(),

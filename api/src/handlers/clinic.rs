@@ -3,7 +3,8 @@
 use actix_web::web::Data;
 use actix_web::{HttpResponse, get, put};
 use bedside_protocol::id::PersonId;
-use bedside_protocol::people::OnCallPlace;
+use bedside_protocol::people::{OnCallPerson, OnCallPlace};
+use bedside_protocol::roster::Turn;
 use bedside_store::SetOnCallError;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -31,14 +32,14 @@ pub struct OnCallBody {
 #[derive(Debug, Clone, Copy, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct PlaceBody {
-    /// `nurse`, `backup`, `rota`, `prescriber`, `manager`, `administrator`, `coordinator` or `fallback`.
+    /// `nurse`, `backup`, `after_hours`, `rota`, `prescriber`, `manager`, `administrator`, `coordinator` or `fallback`.
     #[schema(value_type = String)]
     pub place: OnCallPlace,
     /// The member of staff.
     pub person: Uuid,
 }
 
-/// The on-call list.
+/// Who is on call now.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct OnCallListView {
     /// By place, in the order in which people are told.
@@ -52,7 +53,7 @@ pub struct StaffListView {
     pub staff: Vec<StaffView>,
 }
 
-/// Who is on call.
+/// Who is on call now, and until when. Where there is no roster the list stands at all times.
 #[utoipa::path(tag = "clinic", responses((status = 200, body = OnCallListView)))]
 #[get("/v1/on-call")]
 pub async fn on_call(app: Data<App>, staff: Staff) -> Result<HttpResponse, ApiError> {
@@ -60,14 +61,15 @@ pub async fn on_call(app: Data<App>, staff: Staff) -> Result<HttpResponse, ApiEr
 }
 
 async fn list(app: &App, staff: &Staff) -> Result<HttpResponse, ApiError> {
-    let list = app.store.list_on_call(staff.clinic).await?;
+    let turns = app.store.list_turns(staff.scope(), staff.clinic).await?;
     let refused = app.store.refused_addresses(staff.scope(), staff.clinic).await?;
+    let view = |(person, turn): &(OnCallPerson, Turn)| OnCallView::of(person, turn, &refused);
     Ok(ok(&OnCallListView {
-        places: list.iter().map(|it| OnCallView::of(it, &refused)).collect(),
+        places: turns.iter().map(view).collect(),
     }))
 }
 
-/// Set the whole on-call list. It needs a fallback.
+/// Set the whole on-call list, over which the roster lies. It needs a fallback. The answer says who is on call now.
 #[utoipa::path(tag = "clinic", request_body = OnCallBody, responses(
     (status = 200, body = OnCallListView), (status = 422, body = Problem),
 ))]

@@ -9,5 +9,6 @@ pub mod lozenges;
 pub mod me;
 pub mod messages;
 pub mod patients;
+pub mod roster;
 pub mod sessions;
 pub mod sitting;

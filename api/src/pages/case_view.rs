@@ -279,13 +279,10 @@ fn stage(about: About<'_>, case: &Case, clock: WallClock, way: &Way, entered: &E
     }
 }
 
-/// A member of staff by name, as far as the on-call list knows them.
+/// A member of staff by name, as far as on-call list and roster know them.
 fn name_of(about: About<'_>, person: PersonId) -> String {
-    let known = about.around().on_call.iter().find(|it| it.person == person);
-    known.map_or_else(
-        || "a member of the care team".to_owned(),
-        |person| person.name.clone(),
-    )
+    let known = about.around().contacts(&[person]).into_iter().next();
+    known.map_or_else(|| "a member of the care team".to_owned(), |person| person.name)
 }
 
 /// The duty to take the case in its present round.

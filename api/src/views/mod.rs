@@ -7,6 +7,7 @@ mod ledger;
 mod message;
 mod outcome;
 mod patient;
+mod roster;
 mod running;
 mod session;
 mod shared;
@@ -18,6 +19,7 @@ pub use ledger::{LedgerEntryView, LedgerView};
 pub use message::{MessageListView, MessageView, ThingView};
 pub use outcome::{AnsweredView, CheckedInView, InvitedView, LoggedView, MeasuredView, ResultView, ShowView};
 pub use patient::{EmergencyContactView, OnCallView, PatientView, StaffView};
+pub use roster::{GapListView, RosterView};
 pub use running::{CheckInView, NextView, QuestionView, ReleaseView, check_ins, next_steps, release};
 pub use session::{
     AnswerView, CaseBriefView, CheckInAnswerView, DutyView, ReadingView, StaffSessionView, StaffSitterView,

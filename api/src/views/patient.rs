@@ -2,6 +2,7 @@
 
 use bedside_protocol::people::{OnCallPerson, Patient};
 use bedside_protocol::record::PatientRecord;
+use bedside_protocol::roster::Turn;
 use bedside_store::{Account, RefusedAddresses};
 use chrono::{DateTime, Utc};
 use serde::Serialize;
@@ -95,12 +96,18 @@ impl PatientView {
 /// A place on the on-call list.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 pub struct OnCallView {
-    /// `nurse`, `backup`, `rota`, `prescriber`, `manager`, `administrator`, `coordinator` or `fallback`.
+    /// `nurse`, `backup`, `after_hours`, `rota`, `prescriber`, `manager`, `administrator`, `coordinator` or `fallback`.
     pub place: String,
     /// The member of staff.
     pub person: Uuid,
     /// Their name.
     pub name: String,
+    /// Since when they have been on call by the roster; absent when they always are, by the list.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub since: Option<DateTime<Utc>>,
+    /// Until when; absent when no change is known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub until: Option<DateTime<Utc>>,
     /// Since when mail to their address is refused; absent when it is not.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub mail_refused_since: Option<DateTime<Utc>>,
@@ -108,11 +115,13 @@ pub struct OnCallView {
 
 impl OnCallView {
     /// The view of a place.
-    pub fn of(person: &OnCallPerson, refused: &RefusedAddresses) -> Self {
+    pub fn of(person: &OnCallPerson, turn: &Turn, refused: &RefusedAddresses) -> Self {
         Self {
             place: person.place.name().to_owned(),
             person: person.person.uuid(),
             name: person.name.clone(),
+            since: turn.since,
+            until: turn.until,
             mail_refused_since: refused.since(&person.email),
         }
     }

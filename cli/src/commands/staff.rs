@@ -101,7 +101,7 @@ pub async fn set_active(settings: &Settings, arguments: StaffMemberArguments, ac
     }
     let on_call = store.list_on_call(clinic.id).await?;
     if !on_call.iter().any(|it| it.place == OnCallPlace::Nurse) {
-        println!("There is no nurse on the on-call list now: no dose opens until there is one.");
+        println!("There is no nurse on call now: no dose opens until there is one.");
     }
     Ok(())
 }

@@ -158,13 +158,13 @@ impl Desk<'_, '_> {
         });
     }
 
-    /// Tells everyone who was told of the case, but for the one who acts.
+    /// Tells everyone who was told of the case, but for the one who acts; also who is off duty since.
     pub(super) fn inform_told(&mut self, case: &Case, actor: PersonId, what: &str, message: &Message) {
         let mut seen = BTreeSet::from([actor]);
-        for person in self.around.on_call.clone() {
-            if case.told.contains(&person.person) && seen.insert(person.person) {
-                let key = format!("case:{}:{}:{what}:{}", case.id, case.round, person.person);
-                self.inform(key, &person, message.clone(), case.id);
+        for told in self.around.contacts(&case.told) {
+            if seen.insert(told.person) {
+                let key = format!("case:{}:{}:{what}:{}", case.id, case.round, told.person);
+                self.inform(key, &told, message.clone(), case.id);
             }
         }
     }

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use chrono::{Duration, NaiveDate, NaiveTime, Timelike as _};
 
-use super::{Cover, Hours, LocalMoment, PLACES, Roster, Rotation, Shift, Weekday};
+use super::{Cover, Hours, LocalMoment, PLACES, Roster, Rotation, Shift, Staff, Weekday};
 use crate::id::PersonId;
 use crate::people::OnCallPlace;
 use crate::refusal::{Fault, Faults};
@@ -14,7 +14,7 @@ use crate::time::{Instant, Zone};
 const PEOPLE_MAX: usize = 52;
 
 /// Most shifts, covers or holidays.
-const LIST_MAX: usize = 500;
+const LIST_MAX: usize = 200;
 
 /// The longest shift or cover; what lasts longer is a rotation of one.
 pub(super) const TURN_MAX: Duration = Duration::days(92);
@@ -24,7 +24,7 @@ const DATES_WITHIN: Duration = Duration::days(10 * 366);
 
 /// Checks a whole roster before it is stored. `staff` are the clinic's active staff; that somebody of what is over has left
 /// since is no fault.
-pub fn check(roster: &Roster, zone: Zone, staff: &BTreeSet<PersonId>, now: Instant) -> Result<(), Faults> {
+pub fn check(roster: &Roster, zone: Zone, staff: &Staff, now: Instant) -> Result<(), Faults> {
     let mut check = Check {
         zone,
         staff,
@@ -71,7 +71,7 @@ type Span = Option<(Instant, Instant)>;
 
 struct Check<'a> {
     zone: Zone,
-    staff: &'a BTreeSet<PersonId>,
+    staff: &'a Staff,
     now: Instant,
     today: NaiveDate,
     faults: Faults,
@@ -102,7 +102,7 @@ impl Check<'_> {
     }
 
     fn person(&mut self, path: &str, person: PersonId) {
-        if !self.staff.contains(&person) {
+        if !self.staff.contains_key(&person) {
             self.fault(path, "is not an active member of this clinic's staff");
         }
     }

@@ -1,10 +1,15 @@
 //! "Cover me": one person takes another's turns for a while.
 
+use chrono::Duration;
+
 use super::check::TURN_MAX;
 use super::{Cover, OnCallPlan, PLACES, Roster};
 use crate::id::PersonId;
 use crate::refusal::{Fault, Faults};
 use crate::time::Instant;
+
+/// How long a cover that is over stays in the roster, so that it does not grow for ever.
+const KEPT_FOR: Duration = Duration::days(92);
 
 /// Somebody asks to be covered, or is covered by who keeps the roster.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -27,7 +32,7 @@ pub fn cover(plan: &OnCallPlan, request: CoverRequest, now: Instant) -> Result<R
     let mut faults = Faults::default();
     if by == instead_of {
         faults.push(Fault::new("by", "must be somebody else"));
-    } else if !plan.staff.contains(&by) {
+    } else if !plan.staff.contains_key(&by) {
         let message = "is not an active member of this clinic's staff";
         faults.push(Fault::new("by", message));
     }
@@ -46,7 +51,7 @@ pub fn cover(plan: &OnCallPlan, request: CoverRequest, now: Instant) -> Result<R
                 let message = "nobody of that name is on call by the roster or the list in that time";
                 faults.push(Fault::new("from", message));
             }
-            Ok(turns) if faults.0.is_empty() => return Ok(with_covers(plan, &turns, by)),
+            Ok(turns) if faults.0.is_empty() => return Ok(with_covers(plan, &turns, by, now)),
             Ok(_) => {}
             Err(fault) => faults.push(fault),
         }
@@ -88,12 +93,11 @@ fn turns(
 }
 
 /// A cover that was there makes room, so that two of one place never overlap.
-fn with_covers(plan: &OnCallPlan, turns: &[Cover], by: PersonId) -> Roster {
+fn with_covers(plan: &OnCallPlan, turns: &[Cover], by: PersonId, now: Instant) -> Roster {
     let mut roster = Roster::clone(&plan.roster);
     for turn in turns {
-        roster.covers = roster
-            .covers
-            .iter()
+        let kept = roster.covers.iter().filter(|old| now - old.until < KEPT_FOR);
+        roster.covers = kept
             .flat_map(|old| without(old, turn))
             .chain([Cover { by, ..*turn }])
             .collect();

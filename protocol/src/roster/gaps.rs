@@ -79,17 +79,18 @@ pub struct Told {
 }
 
 impl OnCallPlan {
+    fn lacks(&self, needed: Needed, at: Instant, always: bool) -> bool {
+        let places = needed.places();
+        let holders: Vec<Holder> = places.iter().map(|place| self.holder(*place, at)).collect();
+        let nobody = holders.iter().all(|it| it.people().is_empty());
+        let expected = always || needed == Needed::Urgent || holders.contains(&Holder::Nobody);
+        nobody && expected
+    }
+
     /// The stretches of a window in which nobody is there who is needed; with `always`, also those outside a place's
     /// hours.
     fn gaps(&self, needed: Needed, from: Instant, until: Instant, always: bool) -> Vec<Gap> {
-        let places = needed.places();
-        let is_gap = |at| {
-            let holders: Vec<Holder> = places.iter().map(|place| self.holder(*place, at)).collect();
-            let nobody = holders.iter().all(|it| it.people().is_empty());
-            let expected = always || places.len() > 1 || holders.contains(&Holder::Nobody);
-            nobody && expected
-        };
-        let stretches = self.stretches(places, from, until, is_gap);
+        let stretches = self.stretches(needed.places(), from, until, |at| self.lacks(needed, at, always));
         stretches
             .into_iter()
             .filter(|stretch| stretch.what)
@@ -100,6 +101,11 @@ impl OnCallPlan {
             })
             .collect()
     }
+}
+
+/// Whether nobody is on call for an urgent case at an instant.
+pub fn lacks_anybody(plan: &OnCallPlan, at: Instant) -> bool {
+    plan.lacks(Needed::Urgent, at, true)
 }
 
 /// The gaps of the days ahead, also one that has begun. Nurse and backup are needed in the hours of their rotations,

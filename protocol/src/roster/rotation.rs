@@ -28,6 +28,19 @@ pub enum Weekday {
 }
 
 impl Weekday {
+    /// Its name in JSON.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Monday => "monday",
+            Self::Tuesday => "tuesday",
+            Self::Wednesday => "wednesday",
+            Self::Thursday => "thursday",
+            Self::Friday => "friday",
+            Self::Saturday => "saturday",
+            Self::Sunday => "sunday",
+        }
+    }
+
     /// The day of the week of a date.
     pub fn of(on: NaiveDate) -> Self {
         match on.weekday() {

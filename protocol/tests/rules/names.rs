@@ -4,7 +4,7 @@ use bedside_protocol::case::{CaseState, Cause, Level, Outcome, Taken};
 use bedside_protocol::duty::{DutyKind, DutyState, Excuse, Lane, OwedBy};
 use bedside_protocol::notice::{DroppedBecause, Who};
 use bedside_protocol::people::OnCallPlace;
-use bedside_protocol::roster::Needed;
+use bedside_protocol::roster::{Needed, Weekday};
 use bedside_protocol::watch::Subject;
 use serde::Serialize;
 use uuid::Uuid;
@@ -26,6 +26,10 @@ fn what_has_a_name_has_the_same_in_json() {
         assert_eq!(in_json(&place, ""), place.name());
     }
     assert!(OnCallPlace::ALL.is_sorted());
+    let week = chrono::NaiveDate::default().iter_days().take(7);
+    for day in week.map(Weekday::of) {
+        assert_eq!(in_json(&day, ""), day.name());
+    }
     for needed in Needed::ALL {
         assert_eq!(in_json(&needed, ""), needed.name());
     }

@@ -1,18 +1,17 @@
 //! Who is on call, gaps, covers and the faults of an edit, as tables.
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use bedside_protocol::document::{ProtocolDocument, RosterRules};
 use bedside_protocol::gate::{self, ReasonCode};
 use bedside_protocol::id::PersonId;
-use bedside_protocol::people::{OnCallPerson, OnCallPlace};
+use bedside_protocol::people::{Contact, OnCallPlace};
 use bedside_protocol::planning;
 use bedside_protocol::record::SessionRecord;
 use bedside_protocol::refusal::Refusal;
 use bedside_protocol::roster::{
-    CoverRequest, Gap, Needed, OnCallPlan, Roster, Told, check, cover, gaps_ahead, missing_for_session,
-    on_call_at, to_tell,
+    CoverRequest, Gap, Needed, OnCallPlan, Roster, Staff, Told, check, cover, gaps_ahead,
+    missing_for_session, on_call_at, to_tell,
 };
 use bedside_protocol::time::{Instant, Zone, minutes};
 use serde_json::{Value, json};
@@ -86,7 +85,7 @@ fn plan(value: Value) -> OnCallPlan {
             (OnCallPlace::Fallback, person(EVE)),
         ],
         roster: Arc::new(roster(value)),
-        staff: [ANN, BEN, CAT, DAN, EVE].map(person).into(),
+        staff: staff(),
     }
 }
 
@@ -184,24 +183,6 @@ fn on_call_says_since_when_and_until_when() {
     );
     let turn = on_call_at(&alone, local("2027-01-01 00:00:00"))[0];
     assert_eq!((turn.since, turn.until), (some("2026-11-20 07:30:00"), None));
-}
-
-#[test]
-fn what_is_said_of_now_holds_until_the_next_hand_over() {
-    let plan = clinic();
-    for (moment, until) in [
-        ("2026-11-21 12:00:00", "2026-11-23 08:00:00"),
-        ("2026-11-23 08:00:00", "2026-11-23 20:00:00"),
-        ("2026-11-26 12:00:00", "2026-11-26 17:00:00"),
-    ] {
-        let said = plan.good_until(local(moment));
-        assert!(said <= local(until) && said > local(moment), "{moment} {said}");
-    }
-    let list = self::plan(json!({}));
-    assert_eq!(
-        list.good_until(at("2026-11-21T12:00:00Z")),
-        at("2026-11-29T12:00:00Z")
-    );
 }
 
 #[test]
@@ -482,20 +463,8 @@ fn a_session_needs_nurse_and_backup_from_one_hour_before_until_six_after_and_som
 
 /// As a clinic whose roster stands: who is on call comes from it.
 fn with_roster(record: &mut SessionRecord, plan: &OnCallPlan, now: Instant) {
-    record.around.on_call = people(plan, now);
+    record.around.on_call = plan.contacts_at(now);
     record.around.roster = Some(Arc::new(plan.clone()));
-}
-
-fn people(plan: &OnCallPlan, now: Instant) -> Vec<OnCallPerson> {
-    let people = plan.people_at(now).into_iter();
-    people
-        .map(|(place, person)| OnCallPerson {
-            place,
-            person,
-            name: name(person).into(),
-            email: format!("{}@elm.example", name(person)),
-        })
-        .collect()
 }
 
 #[test]
@@ -503,7 +472,7 @@ fn no_session_is_planned_in_a_gap_and_the_fault_names_it() {
     let mut record = patient_record();
     let plan = clinic();
     let now = local("2026-11-24 12:00:00");
-    record.around.on_call = people(&plan, now);
+    record.around.on_call = plan.contacts_at(now);
     record.around.roster = Some(Arc::new(plan));
     let faults_on = |on: &str, time: &str| -> Vec<String> {
         let outcome = with_context(&mut 1, now, nurse(), |context| {
@@ -687,8 +656,13 @@ fn a_cover_that_cannot_be_says_every_fault() {
     }
 }
 
-fn staff() -> BTreeSet<PersonId> {
-    clinic().staff
+fn staff() -> Staff {
+    let contact = |number| {
+        let name = name(person(number)).to_owned();
+        let email = format!("{name}@elm.example");
+        (person(number), Contact { name, email })
+    };
+    [ANN, BEN, CAT, DAN, EVE].map(contact).into()
 }
 
 fn faults(value: Value) -> Vec<String> {
@@ -801,7 +775,6 @@ fn a_roster_that_was_never_checked_does_no_harm() {
     }));
     let now = local("2026-11-24 12:00:00");
     assert_eq!(who(&plan, OnCallPlace::Nurse, now), "ann");
-    assert!(plan.good_until(now) > now);
     assert!(!gaps_ahead(&plan, now, &rules()).is_empty());
     assert!(!on_call_at(&plan, now).is_empty());
 }

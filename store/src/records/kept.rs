@@ -5,6 +5,8 @@
 //! them is asked at each look. At most [`KEPT_MAX`] patients and as many sessions are kept by a process, the least lately used
 //! make room. Rules that decide get nothing from here: they work on what stands in the rows they have locked.
 //!
+//! Who is on call by a roster changes with time alone: the roster is kept, and asked again at each look.
+//!
 //! The stamp is made of versions that every change of a record moves on, and of what triggers draw anew
 //! (`migrations/*/0005_stamps`). In a build with debug assertions every record from memory is compared with its rows.
 
@@ -21,7 +23,7 @@ use diesel::prelude::*;
 use crate::dialect::Work;
 use crate::error::{Abort, Stop};
 use crate::pool::Line;
-use crate::records::load;
+use crate::records::{load, on_call};
 use crate::rows::StampRow;
 use crate::schema::record_stamps;
 use crate::scope::Scope;
@@ -307,8 +309,14 @@ fn still_good<V: Record>(copy: Copy<V>, stamp: Stamp, seen: &Seen) -> Option<Ope
         return None;
     }
     let mut record = copy.value;
-    let health = &mut record.around_mut().watch_health;
-    watch::renew(health, seen.row.watched_at, seen.now, seen.machine_now);
+    let around = record.around_mut();
+    watch::renew(
+        &mut around.watch_health,
+        seen.row.watched_at,
+        seen.now,
+        seen.machine_now,
+    );
+    on_call::renew(around, seen.now);
     Some(Opened {
         record,
         now: seen.now,
@@ -350,6 +358,7 @@ fn check<V: Record>(
     // Both were read at their own moment.
     let health = opened.record.around().watch_health.silent_for;
     fresh.around_mut().watch_health.silent_for = health;
+    on_call::renew(fresh.around_mut(), opened.now);
     if Stamp::from(&seen.row) == opened.stamp {
         assert!(
             fresh == opened.record,

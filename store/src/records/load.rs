@@ -1,28 +1,30 @@
 //! Loading a record whole, in a bounded number of statements whatever its size.
 
+use std::sync::Arc;
+
 use bedside_protocol::case::{Case, Level};
 use bedside_protocol::course::Course;
 use bedside_protocol::duty::Duty;
 use bedside_protocol::id::{ClinicId, PersonId, SessionId};
 use bedside_protocol::ledger;
 use bedside_protocol::order::Order;
-use bedside_protocol::people::{Clinic, OnCallPerson, OnCallPlace, Patient};
+use bedside_protocol::people::{Clinic, OnCallPerson, Patient};
 use bedside_protocol::record::{PatientRecord, SessionRecord, Surroundings};
+use bedside_protocol::roster::OnCallPlan;
 use bedside_protocol::session::Session;
 use bedside_protocol::time::{Instant, Zone};
 use bedside_protocol::watch::{Watch, WatchHealth};
 use diesel::prelude::*;
 use serde::de::DeserializeOwned;
 
-use crate::accounts;
+use super::on_call;
 use crate::clock::from_ms;
 use crate::dialect;
 use crate::error::{DatabaseError, Stop};
 use crate::records::course;
 use crate::rows::{CaseRow, ClinicRow, DutyRow, OrderRow, PatientRow, SessionRow};
 use crate::schema::{
-    accounts as accounts_table, answers, cases, check_ins, clinics, duties, on_call, orders, patients,
-    readings, sessions, sitters,
+    answers, cases, check_ins, clinics, duties, orders, patients, readings, sessions, sitters,
 };
 use crate::seal::{self, Place};
 use crate::store::Shared;
@@ -309,42 +311,6 @@ pub(crate) fn clinic_value(row: &ClinicRow) -> Result<Clinic, Stop> {
     })
 }
 
-/// The on-call list, by place and then in its own order. Somebody whose account was closed is not on it.
-pub(crate) fn on_call_of(tx: &mut Tx<'_>, clinic: ClinicId) -> Result<Vec<OnCallPerson>, Stop> {
-    let rows: Vec<(String, String, Vec<u8>, Vec<u8>)> = on_call::table
-        .inner_join(accounts_table::table.on(accounts_table::id.eq(on_call::account_id)))
-        .filter(
-            on_call::clinic_id
-                .eq(clinic.to_string())
-                .and(accounts_table::active.eq(true)),
-        )
-        .order(on_call::position)
-        .select((
-            on_call::place,
-            accounts_table::id,
-            accounts_table::email_sealed,
-            accounts_table::profile_sealed,
-        ))
-        .load(tx.connection)?;
-    let mut people = rows
-        .into_iter()
-        .map(|(place, id, email, profile)| {
-            let corrupt = || DatabaseError::Corrupt {
-                table: "on_call",
-                row: id.clone(),
-            };
-            Ok(OnCallPerson {
-                place: named::<OnCallPlace>(&place).ok_or_else(corrupt)?,
-                person: id.parse().map_err(|_| corrupt())?,
-                name: accounts::open_profile(tx.shared, &id, &profile)?.name,
-                email: accounts::open_email(tx.shared, &id, &email)?,
-            })
-        })
-        .collect::<Result<Vec<_>, Stop>>()?;
-    people.sort_by_key(|person| person.place);
-    Ok(people)
-}
-
 /// The value of an enum by its name in documents.
 pub(crate) fn named<T: DeserializeOwned>(name: &str) -> Option<T> {
     serde_json::from_value(serde_json::Value::String(name.to_owned())).ok()
@@ -354,6 +320,7 @@ pub(crate) fn named<T: DeserializeOwned>(name: &str) -> Option<T> {
 struct Common {
     clinic: Clinic,
     on_call: Vec<OnCallPerson>,
+    roster: Option<Arc<OnCallPlan>>,
     watch_health: WatchHealth,
 }
 
@@ -362,19 +329,18 @@ impl Common {
         Self {
             clinic: around.clinic.clone(),
             on_call: around.on_call.clone(),
+            roster: around.roster.clone(),
             watch_health: around.watch_health.clone(),
         }
     }
 }
 
 fn common(tx: &mut Tx<'_>, clinic_id: ClinicId) -> Result<Common, Stop> {
-    let clinic = clinic(tx, clinic_id)?.ok_or_else(|| DatabaseError::Corrupt {
-        table: "clinics",
-        row: clinic_id.to_string(),
-    })?;
+    let on_call = on_call::of(tx, clinic_id)?;
     Ok(Common {
-        clinic,
-        on_call: on_call_of(tx, clinic_id)?,
+        clinic: on_call.clinic,
+        on_call: on_call.people,
+        roster: on_call.plan,
         watch_health: watch::health(tx)?,
     })
 }
@@ -416,7 +382,7 @@ fn surroundings(
         clinic: common.clinic,
         protocol,
         on_call: common.on_call,
-        roster: None,
+        roster: common.roster,
         watch_health: common.watch_health,
         other_doses,
         lozenges_taken_elsewhere: ledger::taken(&dosed),

@@ -4,5 +4,6 @@ mod changes;
 mod course;
 pub(crate) mod kept;
 pub(crate) mod load;
+pub(crate) mod on_call;
 pub(crate) mod save;
 mod save_watch;

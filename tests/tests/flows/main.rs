@@ -19,6 +19,7 @@ mod planning;
 mod proof;
 mod readiness;
 mod refused;
+mod roster;
 mod scanner;
 mod sitter;
 mod standby;

@@ -5,8 +5,9 @@
 
 use bedside_protocol::document::ProtocolDocument;
 use bedside_protocol::id::{ClinicId, PersonId};
-use bedside_protocol::people::{Caller, OnCallPlace};
+use bedside_protocol::people::{Caller, OnCallPlace, StaffRole};
 use bedside_protocol::record::{PatientRecord, SessionRecord};
+use bedside_protocol::roster::{Cover, Roster};
 use bedside_protocol::sitting::{self, Invitation};
 use bedside_protocol::tick;
 use bedside_store::{CycleStats, Scope, Store};
@@ -14,7 +15,7 @@ use bedside_tests::database::Database;
 use bedside_tests::on_both_engines;
 use chrono::Duration;
 
-use crate::fixture::{Bed, open};
+use crate::fixture::{Bed, hire, open};
 
 on_both_engines!(
     a_kept_record_is_what_a_store_opened_just_now_reads,
@@ -181,6 +182,55 @@ async fn a_kept_record_is_what_a_store_opened_just_now_reads(engine: Database) {
             let set = bed.store.set_on_call(Scope::system(), bed.clinic, list);
             set.await.expect("a list");
         });
+        let relief = hire(
+            &bed.store,
+            bed.clinic,
+            &format!("relief{round}@clinic.example"),
+            StaffRole::Nurse,
+        )
+        .await;
+        after!("a roster", {
+            let (from, until) = (bed.now() + Duration::hours(1), bed.now() + Duration::hours(2));
+            let cover = Cover {
+                place: OnCallPlace::Nurse,
+                instead_of: bed.nurse,
+                by: relief,
+                from,
+                until,
+            };
+            let edited = bed
+                .store
+                .edit_roster(Scope::system(), bed.clinic, None, move |_, _| {
+                    Ok(Roster {
+                        covers: vec![cover],
+                        ..Roster::default()
+                    })
+                });
+            edited.await.expect("a roster");
+        });
+        let on_call = |seen: &Option<Day>| {
+            let (record, _) = seen.as_ref().expect("a day");
+            let mut nurses = record
+                .around
+                .on_call
+                .iter()
+                .filter(|it| it.place == OnCallPlace::Nurse);
+            nurses.next().map(|it| it.person)
+        };
+        assert_eq!(on_call(&seen), Some(bed.nurse));
+        after!("a hand-over, by time alone", bed.advance(Duration::minutes(61)));
+        assert_eq!(on_call(&seen), Some(relief));
+        after!("an account that closed and stands in the roster only", {
+            execute(&format!(
+                "UPDATE accounts SET active = FALSE WHERE id = '{relief}'"
+            ));
+        });
+        assert_eq!(on_call(&seen), None);
+        after!(
+            "the end of the cover, by time alone",
+            bed.advance(Duration::minutes(61))
+        );
+        assert_eq!(on_call(&seen), Some(bed.nurse));
         after!("a gap that became old", bed.advance(Duration::days(8)));
     }
 }

@@ -2,6 +2,7 @@ use bedside_protocol::case::Level;
 use bedside_protocol::duty::Lane;
 use bedside_protocol::id::{DutyId, NoticeId, PersonId, SitterId};
 use bedside_protocol::notice::{About, CaseStep, Message as Says, Recipient, Who};
+use bedside_protocol::roster::{Gap, Needed};
 use bedside_protocol::time::{Instant, Zone};
 use mail_parser::{MessageParser, MimeHeaders as _};
 use uuid::Uuid;
@@ -104,6 +105,16 @@ fn every_message() -> Vec<(&'static str, Notice)> {
         at,
         zone,
     };
+    let gaps = [
+        (Needed::Nurse, "2026-11-26T05:00:00Z"),
+        (Needed::Urgent, "2026-11-27T01:00:00Z"),
+    ]
+    .map(|(needed, from)| Gap {
+        needed,
+        from: instant(from),
+        until: instant("2026-11-27T13:00:00Z"),
+    });
+    let gaps = gaps.to_vec();
     let bundle = |parts| Says::Bundle { parts };
     let (c1, c2, c3, c4) = (code.clone(), code.clone(), code.clone(), code);
     vec![
@@ -197,6 +208,7 @@ fn every_message() -> Vec<(&'static str, Notice)> {
             "watch_incomplete",
             notice(staff(), Says::WatchIncomplete { at, zone }),
         ),
+        ("roster_gaps", notice(staff(), Says::RosterGaps { gaps, zone })),
         (
             "bundle_to_sitter",
             notice(sitter(), bundle(vec![sitter_task(false), sitter_task(true)])),

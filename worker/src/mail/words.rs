@@ -8,9 +8,13 @@
 use bedside_protocol::case::Level;
 use bedside_protocol::id::LinkId;
 use bedside_protocol::notice::{CaseStep, Message, Notice, Who};
+use bedside_protocol::roster::Gap;
 use bedside_protocol::time::{Instant, Zone};
 
 use super::MailSettings;
+
+/// Most gaps of a roster that one mail spells out.
+const GAPS_SAID_MAX: usize = 20;
 
 /// A mail in words.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -161,6 +165,22 @@ fn of_message(message: &Message, url: &dyn Fn(&str, LinkId) -> String) -> Words 
                 moment(*zone, *at)
             ))
             .saying("Please have whoever runs it look at its health page and its log, and look through your open cases."),
+        Message::RosterGaps { gaps, zone } => {
+            let stretch = |gap: &Gap| {
+                let (from, until) = (zone.long(gap.from), zone.long(gap.until));
+                format!("No {} from {from} until {until}.", gap.needed.who())
+            };
+            let words = Words::about("Somebody is missing on call")
+                .saying("The roster has gaps. In the times below nobody is on call who is needed:");
+            let more = gaps.len().saturating_sub(GAPS_SAID_MAX);
+            let rest = (more > 0).then(|| format!("And {more} more after that."));
+            gaps.iter()
+                .take(GAPS_SAID_MAX)
+                .map(stretch)
+                .chain(rest)
+                .fold(words, Words::saying)
+                .saying("Please fill the roster. Until then nothing can be planned or begun in these times.")
+        }
         Message::Bundle { parts } => {
             let mut words = Words::about(format!("{} messages for you", parts.len()))
                 .saying(format!("This mail holds {} messages.", parts.len()));
