@@ -8,7 +8,7 @@ use std::fmt::Write as _;
 use actix_web::http::StatusCode;
 use actix_web::http::header::{CONNECTION, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
 use actix_web::{HttpResponse, ResponseError};
-use bedside_protocol::refusal::{Fault, Refusal};
+use bedside_protocol::refusal::{Change, Fault, Refusal};
 use bedside_store::{DatabaseError, DecideError, StoreError};
 use chrono::{DateTime, Utc};
 use serde::Serialize;
@@ -106,10 +106,13 @@ pub struct Problem {
     /// Why the dose is not open, every reason.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub reasons: Vec<crate::views::ReasonView>,
+    /// What was changed since the version that the caller read.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub changes: Vec<ChangeView>,
     /// Who took the case first.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub by_name: Option<String>,
-    /// When they took it.
+    /// When they took it, or signed the change.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub at: Option<DateTime<Utc>>,
     /// The request, as it stands in our logs.
@@ -124,6 +127,29 @@ pub struct FieldFault {
     pub field: String,
     /// What is wrong.
     pub message: String,
+}
+
+/// One field that was changed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+pub struct ChangeView {
+    /// The field.
+    pub field: String,
+    /// What it was.
+    #[schema(value_type = Object)]
+    pub was: serde_json::Value,
+    /// What it is.
+    #[schema(value_type = Object)]
+    pub is: serde_json::Value,
+}
+
+impl From<Change> for ChangeView {
+    fn from(change: Change) -> Self {
+        Self {
+            field: change.field,
+            was: change.was,
+            is: change.is,
+        }
+    }
 }
 
 impl From<Fault> for FieldFault {
@@ -166,7 +192,12 @@ impl ApiError {
             Self::NotFound | Self::Refused(Refusal::NotFound) => StatusCode::NOT_FOUND,
             Self::Unauthenticated | Self::LogInFailed => StatusCode::UNAUTHORIZED,
             Self::Refused(Refusal::Invalid(_) | Refusal::MeasureAgain(_)) => StatusCode::UNPROCESSABLE_ENTITY,
-            Self::Refused(Refusal::Locked(_) | Refusal::WrongState { .. } | Refusal::AlreadyTaken { .. })
+            Self::Refused(
+                Refusal::Locked(_)
+                | Refusal::WrongState { .. }
+                | Refusal::AlreadyTaken { .. }
+                | Refusal::Outdated { .. },
+            )
             | Self::KeyReused => StatusCode::CONFLICT,
             Self::Malformed { .. } => StatusCode::BAD_REQUEST,
             Self::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
@@ -191,6 +222,7 @@ impl ApiError {
             Self::Refused(Refusal::Locked(_)) => "dose-locked",
             Self::Refused(Refusal::WrongState { code, .. }) => code,
             Self::Refused(Refusal::AlreadyTaken { .. }) => "already-taken",
+            Self::Refused(Refusal::Outdated { .. }) => "changed-meanwhile",
             Self::KeyReused => "idempotency-key-reused",
             Self::Malformed { .. } => "malformed",
             Self::TooLarge => "too-large",
@@ -221,7 +253,7 @@ impl ApiError {
             Self::TooLarge => "Too large",
             Self::TooSlow => "Too slow",
             Self::UnsupportedMediaType => "Not JSON",
-            Self::PreconditionFailed => "Changed meanwhile",
+            Self::PreconditionFailed | Self::Refused(Refusal::Outdated { .. }) => "Changed meanwhile",
             Self::TooManyRequests { .. } => "Too many requests",
             Self::LinkOver => "This link is over",
             Self::Busy => "Busy",
@@ -243,6 +275,9 @@ impl ApiError {
             Self::Refused(Refusal::WrongState { message, .. }) => message.clone(),
             Self::Refused(Refusal::AlreadyTaken { by_name, .. }) => {
                 format!("{by_name} has taken this case already.")
+            }
+            Self::Refused(Refusal::Outdated { version, .. }) => {
+                format!("Version {version} is in force now; what is different is listed.")
             }
             Self::Refused(Refusal::Locked(_)) => {
                 "The dose is not open yet; every reason is listed.".to_owned()
@@ -301,7 +336,14 @@ impl ApiError {
         };
         let (by_name, at) = match self {
             Self::Refused(Refusal::AlreadyTaken { by_name, at, .. }) => (Some(by_name.clone()), Some(*at)),
+            Self::Refused(Refusal::Outdated { at, .. }) => (None, Some(*at)),
             _ => (None, None),
+        };
+        let changes = match self {
+            Self::Refused(Refusal::Outdated { changes, .. }) => {
+                changes.iter().cloned().map(ChangeView::from).collect()
+            }
+            _ => Vec::new(),
         };
         Problem {
             kind: format!("urn:bedside:problem:{}", self.code()),
@@ -310,6 +352,7 @@ impl ApiError {
             detail: self.detail(),
             faults,
             reasons,
+            changes,
             by_name,
             at,
             request_id: request_id.map(str::to_owned),
@@ -444,6 +487,12 @@ mod tests {
             by_name: "Nora Nurse".to_owned(),
             at,
         };
+        let outdated = Refusal::Outdated {
+            version: 3,
+            by: uuid::Uuid::from_u128(1).into(),
+            at,
+            changes: Vec::new(),
+        };
         let table: Vec<(ApiError, u16, &str)> = vec![
             (Refusal::NotFound.into(), 404, "not-found"),
             (Refusal::Invalid(faults()).into(), 422, "invalid"),
@@ -460,6 +509,7 @@ mod tests {
                 "precondition-failed",
             ),
             (taken.into(), 409, "already-taken"),
+            (outdated.into(), 409, "changed-meanwhile"),
             (DecideError::NotFound.into(), 404, "not-found"),
             (DecideError::Refused(Refusal::NotFound).into(), 404, "not-found"),
             (DecideError::KeyReused.into(), 409, "idempotency-key-reused"),

@@ -17,7 +17,7 @@ use crate::docs;
 use crate::envelope;
 use crate::error::ApiError;
 use crate::handlers::{
-    cases, clinic, health, help, login, lozenges, me, messages, patients, roster, sessions, sitting,
+    cases, clinic, courses, health, help, login, lozenges, me, messages, patients, roster, sessions, sitting,
 };
 
 /// Who may call a route.
@@ -124,6 +124,15 @@ pub const ACCESS: &[(&str, &str, Access)] = &[
     ("POST", "/v1/patients/{id}/sessions", Access::Staff(CARE)),
     ("GET", "/v1/patients/{id}/lozenges", Access::Staff(CARE)),
     ("POST", "/v1/patients/{id}/lozenges", Access::Staff(CLINICIANS)),
+    ("POST", "/v1/patients/{id}/plans/preview", Access::Staff(CARE)),
+    ("POST", "/v1/patients/{id}/plans", Access::Staff(PRESCRIBERS)),
+    ("GET", "/v1/patients/{id}/plans", Access::Staff(CARE)),
+    ("PUT", "/v1/patients/{id}/zone", Access::Staff(CARE)),
+    ("POST", "/v1/patients/{id}/hold", Access::Staff(CLINICIANS)),
+    ("POST", "/v1/patients/{id}/lift", Access::Staff(CLINICIANS)),
+    ("POST", "/v1/patients/{id}/reviews", Access::Staff(CLINICIANS)),
+    ("POST", "/v1/sessions/{id}/move", Access::Staff(CARE)),
+    ("POST", "/v1/sessions/{id}/skip", Access::Staff(CARE)),
     ("GET", "/v1/sessions/{id}", Access::Staff(CASES)),
     ("GET", "/v1/sessions/{id}/timeline", Access::Staff(TIMELINE)),
     ("POST", "/v1/sessions/{id}/hold", Access::Staff(CLINICIANS)),
@@ -265,6 +274,16 @@ fn json_routes(config: &mut utoipa_actix_web::service_config::ServiceConfig<'_>)
         .service(patients::plan_session)
         .service(lozenges::ledger_of_patient)
         .service(lozenges::enter_for_patient);
+    config
+        .service(courses::preview)
+        .service(courses::sign)
+        .service(courses::find)
+        .service(courses::change_zone)
+        .service(courses::hold)
+        .service(courses::lift)
+        .service(courses::review)
+        .service(courses::move_session)
+        .service(courses::skip);
     config
         .service(sessions::find)
         .service(sessions::timeline)

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::id::{CaseId, CheckInId, DutyId, GapId, NoticeId, PersonId, ReadingId};
+use crate::id::{CaseId, CheckInId, DutyId, GapId, NoticeId, PersonId, ReadingId, SessionId};
 use crate::people::Caller;
 use crate::time::Instant;
 
@@ -115,6 +115,17 @@ pub enum Cause {
         /// What was owed.
         owed: String,
     },
+    /// The patient is in another time zone now: sessions keep their local time.
+    ZoneChanged {
+        /// Sessions that stayed as they were, because their preparation has begun.
+        left: Vec<SessionId>,
+        /// Sessions that are too near to another session or dose now.
+        too_near: Vec<SessionId>,
+    },
+    /// A session is being prepared, and a clinician's review must be recorded before its dose.
+    ReviewDue,
+    /// A session is being prepared that falls into a hold of the course.
+    CourseHeld,
     /// A sitter's tap came from the patient's own device.
     SitterOnPatientsDevice,
     /// An answer to a missed check-in arrived. Joins; never opens, raises or closes.
@@ -166,6 +177,9 @@ impl Cause {
             Self::WatchDown { .. } => "watch_down",
             Self::UnsafeAnswer { .. } => "unsafe_answer",
             Self::NoAnswer { .. } => "no_answer",
+            Self::ZoneChanged { .. } => "zone_changed",
+            Self::ReviewDue => "review_due",
+            Self::CourseHeld => "course_held",
             Self::SitterOnPatientsDevice => "sitter_on_patients_device",
             Self::LateAnswer { .. } => "late_answer",
             Self::CountDiffers { .. } => "count_differs",

@@ -4,10 +4,17 @@
 //! about a session reads them.
 
 use crate::ledger::LedgerEntry;
+use crate::plan::{CourseHold, Review, SignedPlan};
 
 /// A patient's documents, each list oldest first. Nothing is ever taken out of a list.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Course {
     /// Lozenges that came, went astray or were counted.
     pub ledger: Vec<LedgerEntry>,
+    /// Every signed version of every plan.
+    pub plans: Vec<SignedPlan>,
+    /// Clinical holds of the course.
+    pub holds: Vec<CourseHold>,
+    /// Clinicians' reviews.
+    pub reviews: Vec<Review>,
 }

@@ -12,6 +12,7 @@ use crate::ladder::Ladder;
 mod alarms;
 mod check;
 mod checklist;
+mod course;
 mod ledger;
 mod plan;
 mod roster;
@@ -22,6 +23,7 @@ mod words;
 
 pub use alarms::{Advice, CaseRules, LevelRules, RedFlag, WatchRules};
 pub use checklist::{Asks, Blocks, Item, ItemPhase, OtherAnswer};
+pub use course::CourseRules;
 pub use ledger::LedgerRules;
 pub use plan::{LocalHours, OrderLimits, PlanRules, QuietHours};
 pub use roster::RosterRules;
@@ -108,6 +110,9 @@ pub struct ProtocolDocument {
     pub roster: RosterRules,
     /// Texts for every screen.
     pub words: Words,
+    /// How a course of sessions is planned.
+    #[serde(default)]
+    pub course: CourseRules,
 }
 
 impl ProtocolDocument {

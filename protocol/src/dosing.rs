@@ -154,6 +154,8 @@ pub fn log_unplanned_dose(
         vitals_tries_over: 0,
         planned_by: patient.patient.id,
         wrong_readbacks: 0,
+        slot: None,
+        moves: Vec::new(),
     };
     let record = new_record(patient, session);
     let mut draft = Draft::of(&record, context);

@@ -185,7 +185,8 @@ impl<'a, 'c> Draft<'a, 'c> {
     /// Whether reminders of a duty make sense: the course is not paused, except for a running session, and what the care
     /// team owes is asked of nobody at home.
     fn reminds_of(&self, duty: &Duty) -> bool {
-        let muted = self.record.patient.comms != CommsStatus::Active;
+        let muted =
+            self.record.patient.comms != CommsStatus::Active || gate::is_held(&self.record, self.now());
         duty.owed_by != OwedBy::OnCall && (!muted || self.record.session.state.is_running())
     }
 
@@ -357,7 +358,10 @@ impl<'a, 'c> Draft<'a, 'c> {
         let has_case = self.record.watch.open_case().is_some();
         self.end_when_its_time_has_passed();
         match self.record.session.state {
-            SessionState::Scheduled if opens_at <= now => self.enter(SessionState::PrepOpen),
+            SessionState::Scheduled if opens_at <= now => {
+                self.enter(SessionState::PrepOpen);
+                self.tell_what_the_course_waits_for();
+            }
             // Somebody found out that it was not taken, and there is time left: it goes on.
             SessionState::Unverified { .. } if !has_case => self.enter(SessionState::PrepOpen),
             SessionState::Emergency { .. } if !has_case => self.enter(SessionState::Monitoring),
@@ -378,6 +382,21 @@ impl<'a, 'c> Draft<'a, 'c> {
         let released = self.record.session.released_at().is_some();
         if released && self.record.watch.open_duties().next().is_none() && !has_case {
             self.enter(SessionState::Closed { at: now });
+        }
+    }
+
+    /// A day before the dose there is time for a review, or for moving a session out of a hold.
+    fn tell_what_the_course_waits_for(&mut self) {
+        let now = self.now();
+        let waits = [
+            (gate::review_before(&self.record, now).is_some(), Cause::ReviewDue),
+            (gate::is_held(&self.record, now), Cause::CourseHeld),
+        ];
+        for (_, cause) in waits.into_iter().filter(|(waits, _)| *waits) {
+            let mut known = self.record.watch.cases.iter().flat_map(|case| &case.signals);
+            if !known.any(|signal| signal.what == cause) {
+                self.signal(Level::P3, cause);
+            }
         }
     }
 
@@ -429,6 +448,9 @@ impl<'a, 'c> Draft<'a, 'c> {
         let complete = gate::preparation_reasons(&self.record, now).is_empty();
         match (&self.record.session.state, complete) {
             (SessionState::PrepOpen, true) => self.enter(SessionState::Ready { unlocked_at: None }),
+            (SessionState::Ready { unlocked_at: Some(_) }, true) if gate::is_held(&self.record, now) => {
+                self.enter(SessionState::Ready { unlocked_at: None });
+            }
             // An unlocked screen stays open for its time, unless something that was done is taken back.
             (
                 SessionState::Ready {

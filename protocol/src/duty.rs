@@ -225,6 +225,8 @@ pub enum Excuse {
     Released,
     /// The session was cancelled, held, or ended otherwise.
     SessionOver,
+    /// The session was moved to another time; what is owed for it was made anew.
+    SessionMoved,
     /// The session moved on without it: the dose was logged.
     DoseLogged,
     /// Its time had passed when the dose was reported; one check now stands for it.

@@ -9,6 +9,7 @@ use crate::document::{Asks, Blocks, Item, ItemPhase};
 use crate::ledger;
 use crate::order::{AfterHold, Order};
 use crate::people::{Caller, CommsStatus, OnCallPlace};
+use crate::plan::Spacing;
 use crate::record::SessionRecord;
 use crate::roster::missing_for_session;
 use crate::session::SessionState;
@@ -16,13 +17,16 @@ use crate::sitter::SitterState;
 use crate::time::{Instant, minutes};
 use crate::vitals::{Finding, Phase, judge_before_dose};
 
+mod course;
 mod reason;
 
+pub use course::{is_held, plan_of, review_before};
 pub use reason::{Reason, ReasonCode};
 
 /// Every reason why the dose is not open at `now`. Empty means it may be unlocked.
 pub fn reasons(record: &SessionRecord, now: Instant) -> Vec<Reason> {
     let mut reasons = session_reasons(record, now);
+    reasons.extend(course::course_reasons(record, now));
     reasons.extend(preparation_reasons(record, now));
     reasons.extend(clinic_reasons(record, now));
     reasons
@@ -116,21 +120,23 @@ fn session_reasons(record: &SessionRecord, now: Instant) -> Vec<Reason> {
             "The time for this session is over. Please talk to your clinic.",
         ));
     }
+    let spacing = Spacing::of(plan, plan_of(record).map(|signed| &signed.terms));
     if let Some(last) = record.other_doses_before(now).last()
-        && now < *last + minutes(plan.min_interval_hours * 60)
+        && now < *last + spacing.interval()
     {
-        let hours = plan.min_interval_hours;
+        let hours = spacing.hours;
         reasons.push(Reason::new(
             ReasonCode::Interval,
             format!("It is less than {hours} hours since your last dose."),
         ));
     }
+    let zone = record.patient.zone;
     let week = record
         .other_doses_before(now)
-        .filter(|dose| now - **dose < minutes(7 * 24 * 60))
+        .filter(|dose| Spacing::is_in_week(zone, **dose, now))
         .count();
-    if week >= plan.max_doses_rolling_7d {
-        let most = plan.max_doses_rolling_7d;
+    let most = spacing.most_in_week;
+    if week >= most {
         reasons.push(Reason::new(
             ReasonCode::Rolling7Days,
             format!("There were {most} doses in the last seven days."),
@@ -376,11 +382,13 @@ pub fn patients_day_is_done(record: &SessionRecord, now: Instant) -> bool {
 }
 
 /// Whether something that was done at `unlocked_at` was undone since: an answer changed or taken back, the sitter gone,
-/// the order changed. What merely grew old does not count while the screen is unlocked.
+/// the order changed, the course held. What merely grew old does not count while the screen is unlocked.
 pub fn something_was_taken_back(record: &SessionRecord, unlocked_at: Instant) -> bool {
-    preparation_reasons(record, unlocked_at)
+    let reasons = preparation_reasons(record, unlocked_at);
+    let undone = reasons
         .iter()
-        .any(|reason| reason.code != ReasonCode::ItemExpired)
+        .any(|reason| reason.code != ReasonCode::ItemExpired);
+    undone || is_held(record, unlocked_at)
 }
 
 impl SessionRecord {

@@ -81,6 +81,14 @@ ids! {
     GapId,
     /// One line of a lozenge ledger.
     LedgerEntryId,
+    /// A plan of a patient's course, through all its versions.
+    PlanId,
+    /// One signed version of a plan.
+    SignedPlanId,
+    /// A hold of a patient's course.
+    CourseHoldId,
+    /// A clinician's review of a course.
+    ReviewId,
 }
 
 /// Where new identifiers come from: an instant and a source of random bytes, both handed in.

@@ -25,6 +25,7 @@ pub mod mending;
 pub mod notice;
 pub mod order;
 pub mod people;
+pub mod plan;
 pub mod planning;
 pub mod preparation;
 pub mod record;

@@ -11,10 +11,12 @@ use crate::duty::{DutyKind, Excuse, Lane, OwedBy};
 use crate::gate;
 use crate::id::{PersonId, SessionId};
 use crate::people::OnCallPlace;
+use crate::plan::Spacing;
 use crate::record::{Decision, PatientRecord, RuleContext, SessionRecord};
 use crate::refusal::{Fault, Faults, Refusal};
 use crate::roster::missing_for_session;
-use crate::session::{Hold, Session, SessionKind, SessionState};
+use crate::session::{Hold, PlanSlot, Session, SessionKind, SessionState};
+use crate::sitting;
 use crate::time::{Instant, Planned, minutes};
 use crate::watch::Watch;
 
@@ -36,12 +38,36 @@ pub fn plan(
     context: &mut RuleContext<'_>,
 ) -> Result<Decision<SessionRecord>, Refusal> {
     let planned = Planned::new(on, time, record.patient.zone);
-    check_plan(record, &planned, context)?;
+    let spacing = Spacing::of(&record.around.protocol.plan, None);
+    let mut faults = check_planned(record, &planned, spacing, None, context.now);
+    for message in on_call_faults(record, &planned, context.now) {
+        faults.push(Fault::new("on_call", message));
+    }
+    faults.into_result()?;
+    Ok(open_session(
+        record,
+        planned,
+        next_ordinal(record),
+        None,
+        planned_by,
+        context,
+    ))
+}
+
+/// A new session with what is owed for its preparation. Checks nothing.
+pub fn open_session(
+    record: &PatientRecord,
+    planned: Planned,
+    ordinal: u32,
+    slot: Option<PlanSlot>,
+    planned_by: PersonId,
+    context: &mut RuleContext<'_>,
+) -> Decision<SessionRecord> {
     let session = Session {
         id: context.ids.fresh(),
         clinic: record.patient.clinic,
         patient: record.patient.id,
-        ordinal: next_ordinal(record),
+        ordinal,
         kind: SessionKind::Planned,
         state: SessionState::Scheduled,
         version: 0,
@@ -51,16 +77,18 @@ pub fn plan(
         vitals_tries_over: 0,
         planned_by,
         wrong_readbacks: 0,
+        slot,
+        moves: Vec::new(),
     };
     let new = new_record(record, session);
     let mut draft = Draft::of(&new, context);
     let (id, at) = (draft.record.session.id, planned.at);
     draft.fact(
         "session.planned",
-        json!({"session": id, "planned": &planned, "at": at}),
+        json!({"session": id, "planned": &planned, "at": at, "slot": slot}),
     );
     open_preparation(&mut draft);
-    Ok(draft.decide())
+    draft.decide()
 }
 
 /// The ordinal of the patient's next session.
@@ -90,66 +118,87 @@ pub fn new_record(patient: &PatientRecord, session: Session) -> SessionRecord {
     }
 }
 
-fn check_plan(record: &PatientRecord, planned: &Planned, context: &RuleContext<'_>) -> Result<(), Refusal> {
+/// Everything that speaks against a session at a time: the hours, the calendar, the order, and the patient's other
+/// sessions and doses (but for the one that is to be moved).
+pub fn check_planned(
+    record: &PatientRecord,
+    planned: &Planned,
+    spacing: Spacing,
+    moved: Option<SessionId>,
+    now: Instant,
+) -> Faults {
     let (plan, mut faults) = (&record.around.protocol.plan, Faults::default());
     let hours = plan.dosing_hours_local;
-    if planned.time < hours.from || planned.time > hours.to {
-        let (from, to) = (hours.from.format("%H:%M"), hours.to.format("%H:%M"));
-        faults.push(Fault::new("time", format!("must be from {from} to {to}")));
+    if !hours.contains(planned.time) {
+        faults.push(Fault::new("time", hours.in_words()));
     }
-    if planned.at <= context.now {
-        faults.push(Fault::new("on", "is in the past"));
-    } else if planned.at > context.now + chrono::Duration::days(FARTHEST_AHEAD_DAYS) {
-        faults.push(Fault::new("on", "is more than a year ahead"));
+    for message in day_faults(record, planned, now) {
+        faults.push(Fault::new("on", message));
     }
-    match &record.order {
-        None => faults.push(Fault::new("order", "the patient has no signed order")),
-        Some(order) if planned.on > order.content.expires_on => {
-            faults.push(Fault::new("on", "is after the order expires"));
-        }
-        Some(_) => {}
+    if record.order.is_none() {
+        faults.push(Fault::new("order", "the patient has no signed order"));
     }
-    let interval = minutes(plan.min_interval_hours * 60);
-    let live = record
-        .sessions
-        .iter()
-        .filter(|session| session.dose.is_some() || !session.state.is_over());
-    if live
+    let others: Vec<Instant> = live(record)
+        .filter(|session| Some(session.id) != moved)
         .map(Session::t0)
-        .any(|other| (other - planned.at).abs() < interval)
-    {
-        let hours = plan.min_interval_hours;
-        faults.push(Fault::new(
-            "on",
-            format!("is less than {hours} hours from another session or dose"),
-        ));
+        .collect();
+    if others.iter().any(|other| spacing.is_near(*other, planned.at)) {
+        faults.push(Fault::new("on", spacing.near_in_words()));
     }
-    check_on_call(record, planned, context.now, &mut faults);
-    faults.into_result().map_err(Refusal::Invalid)
+    let mut doses = others;
+    doses.push(planned.at);
+    if spacing.is_crowded(planned.zone, &doses, planned.at) {
+        faults.push(Fault::new("on", spacing.crowded_in_words()));
+    }
+    faults
 }
 
-/// Nobody is planned for who could not be watched over (PROTOCOL 4.1 `on_call_required`).
-fn check_on_call(record: &PatientRecord, planned: &Planned, now: Instant, faults: &mut Faults) {
+/// What speaks against a day by itself.
+pub fn day_faults(record: &PatientRecord, planned: &Planned, now: Instant) -> Vec<&'static str> {
+    let mut faults = Vec::new();
+    if planned.at <= now {
+        faults.push("is in the past");
+    } else if planned.at > now + chrono::Duration::days(FARTHEST_AHEAD_DAYS) {
+        faults.push("is more than a year ahead");
+    }
+    let expires_on = record.order.as_ref().map(|order| order.content.expires_on);
+    if expires_on.is_some_and(|expires_on| planned.on > expires_on) {
+        faults.push("is after the order expires");
+    }
+    faults
+}
+
+/// Why nobody would watch over a session at this time, in words (PROTOCOL 4.1 `on_call_required`).
+pub fn on_call_faults(record: &PatientRecord, planned: &Planned, now: Instant) -> Vec<String> {
     let around = &record.around;
     if let Some(plan) = &around.roster {
-        let rules = &around.protocol.roster;
-        for gap in missing_for_session(plan, now, planned.at, rules) {
-            let who = gap.needed.who();
-            let (from, until) = (plan.zone.long(gap.from), plan.zone.long(gap.until));
-            let message = format!("the clinic has no {who} on call from {from} until {until}");
-            faults.push(Fault::new("on_call", message));
-        }
-        return;
+        let gaps = missing_for_session(plan, now, planned.at, &around.protocol.roster);
+        return gaps
+            .into_iter()
+            .map(|gap| {
+                let who = gap.needed.who();
+                let (from, until) = (plan.zone.long(gap.from), plan.zone.long(gap.until));
+                format!("the clinic has no {who} on call from {from} until {until}")
+            })
+            .collect();
     }
-    for (place, who) in [(OnCallPlace::Nurse, "nurse"), (OnCallPlace::Backup, "backup")] {
-        if !around.on_call.iter().any(|person| person.place == place) {
-            faults.push(Fault::new("on_call", format!("the clinic has no {who} on call")));
-        }
-    }
+    let places = [(OnCallPlace::Nurse, "nurse"), (OnCallPlace::Backup, "backup")];
+    let is_empty = |place| around.on_call.iter().all(|person| person.place != place);
+    places
+        .into_iter()
+        .filter(|(place, _)| is_empty(*place))
+        .map(|(_, who)| format!("the clinic has no {who} on call"))
+        .collect()
+}
+
+/// The sessions that another one must keep its distance from: those to come, and those in which a dose was taken.
+pub fn live(record: &PatientRecord) -> impl Iterator<Item = &Session> {
+    let sessions = record.sessions.iter();
+    sessions.filter(|session| session.dose.is_some() || !session.state.is_over())
 }
 
 /// R1, C1, C2 and the end of the day; a step whose time has passed is left out.
-fn open_preparation(draft: &mut Draft<'_, '_>) {
+pub fn open_preparation(draft: &mut Draft<'_, '_>) {
     let (now, at) = (draft.now(), draft.record.session.planned.at);
     let protocol = draft.record.around.protocol.clone();
     let table = &protocol.timetable;
@@ -246,16 +295,17 @@ pub fn lift(
     let lifted = hold.clone();
     let mut draft = Draft::of(record, context);
     draft.fact("session.lifted", json!({ "hold": &lifted }));
-    clear_what_holds(&mut draft);
+    // Several answers can have held a session; the clinician has seen them all.
+    clear_answers(&mut draft, holds);
     draft.record.session.vitals_tries_over = 0;
     draft.enter(SessionState::Scheduled);
     Ok(draft.decide())
 }
 
-/// Several answers can have held a session; the clinician has seen them all.
-fn clear_what_holds(draft: &mut Draft<'_, '_>) {
+/// Takes back the answers that count and that `which` picks; they stay in the record.
+fn clear_answers(draft: &mut Draft<'_, '_>, which: impl Fn(&Item, &Answer) -> bool) {
     let now = draft.now();
-    let holding: Vec<Answer> = draft
+    let counting: Vec<Answer> = draft
         .record
         .around
         .protocol
@@ -263,11 +313,12 @@ fn clear_what_holds(draft: &mut Draft<'_, '_>) {
         .iter()
         .flat_map(|item| item.actors.iter().map(move |actor| (item, *actor)))
         .filter_map(|(item, actor)| {
-            gate::latest_answer(&draft.record, item, actor).filter(|it| holds(item, it))
+            gate::latest_answer(&draft.record, item, actor)
+                .filter(|answer| answer.value != AnswerValue::Cleared && which(item, answer))
         })
         .cloned()
         .collect();
-    for answer in holding {
+    for answer in counting {
         let cleared = Answer {
             id: draft.context.ids.fresh(),
             value: AnswerValue::Cleared,
@@ -314,6 +365,26 @@ pub fn call_off(draft: &mut Draft<'_, '_>, reason: String) {
     draft.enter(SessionState::Cancelled { by, reason, at });
 }
 
+/// Gives a session another time before it begins: its preparation is owed anew, what was answered is asked again, and so
+/// is the sitter.
+pub fn retime(draft: &mut Draft<'_, '_>, to: Planned) {
+    draft.end_preparation(Excuse::SessionMoved);
+    clear_answers(draft, |_, _| true);
+    draft.record.session.planned = to;
+    draft.record.session.vitals_tries_over = 0;
+    match &draft.record.session.state {
+        SessionState::PrepOpen
+        | SessionState::Ready { .. }
+        | SessionState::Held {
+            hold: Hold::NotConfirmed,
+            ..
+        } => draft.enter(SessionState::Scheduled),
+        _ => {}
+    }
+    open_preparation(draft);
+    sitting::ask_again(draft);
+}
+
 /// The order changed: what was read back counts no more, and a phone in the middle of it must look again.
 pub fn order_changed(record: &SessionRecord, context: &mut RuleContext<'_>) -> Decision<SessionRecord> {
     let mut draft = Draft::of(record, context);
@@ -340,7 +411,8 @@ pub fn no_answer(draft: &mut Draft<'_, '_>, duty: crate::id::DutyId, owed: &str)
     }
 }
 
-fn reason_in_words(reason: &str) -> Result<String, Refusal> {
+/// A reason, trimmed; refused when it is empty or too long.
+pub fn reason_in_words(reason: &str) -> Result<String, Refusal> {
     let reason = reason.trim();
     match reason.chars().count() {
         0 => Err(Refusal::invalid("reason", "say why, in a few words")),

@@ -54,6 +54,17 @@ impl std::fmt::Display for Faults {
 
 impl std::error::Error for Faults {}
 
+/// One field that was changed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Change {
+    /// The field.
+    pub field: String,
+    /// What it was, as JSON.
+    pub was: serde_json::Value,
+    /// What it is, as JSON.
+    pub is: serde_json::Value,
+}
+
 /// A rule's no.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Refusal {
@@ -83,6 +94,18 @@ pub enum Refusal {
         by_name: String,
         /// When.
         at: Instant,
+    },
+    /// Somebody else changed the thing since the version that the caller read.
+    #[error("the plan was changed meanwhile")]
+    Outdated {
+        /// The version in force.
+        version: u32,
+        /// Who signed it.
+        by: PersonId,
+        /// When.
+        at: Instant,
+        /// What is different from what the caller read.
+        changes: Vec<Change>,
     },
     /// A measured value cannot be right: ask again, raise no alarm (PROTOCOL 4.4 `input_sanity`).
     #[error("please measure again")]

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::id::{ClinicId, PersonId, SessionId};
+use crate::id::{ClinicId, PersonId, PlanId, SessionId};
 use crate::order::Instruction;
 use crate::people::Caller;
 use crate::time::{Instant, Planned, Zone};
@@ -226,6 +226,57 @@ pub struct Session {
     pub planned_by: PersonId,
     /// A wrong choice in the read-back is kept: how many there were.
     pub wrong_readbacks: u32,
+    /// Its place in the patient's plan, if it has one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub slot: Option<PlanSlot>,
+    /// How it was moved by hand, oldest first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub moves: Vec<SessionMove>,
+}
+
+/// The place of a session in a plan; unique for each plan.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PlanSlot {
+    /// The plan, through all its versions.
+    pub plan: PlanId,
+    /// Which of its sessions, from 1.
+    pub ordinal: u32,
+    /// The version of the plan by which the session has its time.
+    pub version: u32,
+    /// Whether it was left out by hand; the rest of the course stays as it is.
+    #[serde(default)]
+    pub skipped: bool,
+}
+
+/// Why one session was moved.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum MoveCause {
+    /// The patient, or the clinic, would rather have another time.
+    Asked,
+    /// The sitter dropped out: possible until the last moment and never held against the patient.
+    SitterDroppedOut,
+    /// A clinician thinks it better.
+    Clinical,
+}
+
+/// One session was moved by hand.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SessionMove {
+    /// From when.
+    pub from: Planned,
+    /// To when.
+    pub to: Planned,
+    /// Why.
+    pub cause: MoveCause,
+    /// Whether it was a change after the cut-off that counts as late.
+    pub late: bool,
+    /// In words.
+    pub reason: String,
+    /// By whom.
+    pub by: Caller,
+    /// When it was done.
+    pub at: Instant,
 }
 
 impl Session {

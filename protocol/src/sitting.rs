@@ -48,6 +48,27 @@ pub fn invite(
         ));
     }
     let mut draft = Draft::of(record, context);
+    let id = ask(&mut draft, invitation);
+    Ok((draft.decide(), id))
+}
+
+/// Asks the present sitter anew about a session that has another time now: what they agreed to was the old one.
+pub fn ask_again(draft: &mut Draft<'_, '_>) {
+    let Some(sitter) = draft.record.current_sitter().cloned() else {
+        return;
+    };
+    let at = draft.now();
+    draft.set_sitter(sitter.id, SitterState::Removed { at });
+    after_leaving(draft);
+    let invitation = Invitation {
+        name: sitter.name,
+        email: sitter.email,
+        phone: sitter.phone,
+    };
+    ask(draft, invitation);
+}
+
+fn ask(draft: &mut Draft<'_, '_>, invitation: Invitation) -> SitterId {
     let now = draft.now();
     let rules = draft.record.around.protocol.sitter.clone();
     let id: SitterId = draft.context.ids.fresh();
@@ -104,7 +125,7 @@ pub fn invite(
             ladder,
         });
     }
-    Ok((draft.decide(), id))
+    id
 }
 
 fn own(record: &SessionRecord, caller: &Caller) -> Result<Sitter, Refusal> {

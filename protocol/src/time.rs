@@ -5,7 +5,9 @@
 
 use std::fmt;
 
-use chrono::{DateTime, Duration, LocalResult, NaiveDate, NaiveTime, TimeZone as _, Timelike as _, Utc};
+use chrono::{
+    DateTime, Duration, LocalResult, NaiveDate, NaiveTime, Offset as _, TimeZone as _, Timelike as _, Utc,
+};
 use chrono_tz::Tz;
 use serde::{Deserialize, Serialize};
 
@@ -69,6 +71,46 @@ impl Zone {
             .map_or_else(|| local.and_utc(), |time| time.with_timezone(&Utc))
     }
 
+    /// What the clocks do on a local day, if they change on it.
+    pub fn clock_change_on(self, on: NaiveDate) -> Option<ClockChange> {
+        let second_before = |day: NaiveDate| self.resolve(day, NaiveTime::MIN) - seconds(1);
+        let (from, to) = (second_before(on), second_before(on.succ_opt()?));
+        let by_seconds = self.offset_s(to) - self.offset_s(from);
+        if by_seconds == 0 {
+            return None;
+        }
+        let (mut before_s, mut after_s) = (0, (to - from).num_seconds());
+        while after_s - before_s > 1 {
+            let middle_s = before_s + (after_s - before_s) / 2;
+            if self.offset_s(from + seconds(middle_s)) == self.offset_s(from) {
+                before_s = middle_s;
+            } else {
+                after_s = middle_s;
+            }
+        }
+        Some(ClockChange {
+            at: from + seconds(after_s),
+            by_minutes: i64::from(by_seconds / 60),
+        })
+    }
+
+    /// Whether a local time happens twice on a day.
+    pub fn happens_twice(self, on: NaiveDate, at: NaiveTime) -> bool {
+        matches!(
+            self.0.from_local_datetime(&on.and_time(at)),
+            LocalResult::Ambiguous(..)
+        )
+    }
+
+    /// The time between two instants as calendar and wall clock show it: a week is seven days, also over a clock change.
+    pub fn by_the_wall(self, from: Instant, to: Instant) -> Duration {
+        to.with_timezone(&self.0).naive_local() - from.with_timezone(&self.0).naive_local()
+    }
+
+    fn offset_s(self, at: Instant) -> i32 {
+        at.with_timezone(&self.0).offset().fix().local_minus_utc()
+    }
+
     /// The local date of an instant.
     pub fn date_of(self, at: Instant) -> NaiveDate {
         at.with_timezone(&self.0).date_naive()
@@ -114,6 +156,15 @@ impl<'de> Deserialize<'de> for Zone {
         let name = <std::borrow::Cow<'de, str>>::deserialize(deserializer)?;
         Self::named(&name).map_err(serde::de::Error::custom)
     }
+}
+
+/// The clocks of a zone change.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ClockChange {
+    /// When.
+    pub at: Instant,
+    /// Minutes forward; negative when the clocks go back.
+    pub by_minutes: i64,
 }
 
 /// A planned moment: what was agreed (date, time, zone) and the instant it means.

@@ -5,6 +5,7 @@
 
 use bedside_protocol::id::{ClinicId, PersonId, SessionId};
 use bedside_protocol::order::Order;
+use bedside_protocol::plan::CourseDecision;
 use bedside_protocol::record::{Decision, Fact, PatientRecord, RuleContext, SessionRecord};
 use bedside_protocol::refusal::Refusal;
 use bedside_protocol::time::Instant;
@@ -171,6 +172,45 @@ impl Store {
                 let before = load::patient_to_change(tx, id)?.ok_or(Abort::No(No::NotFound))?;
                 let (decision, new, value) = tx.with_rule(|context| rule(&before, context))?;
                 save::patient(tx, &before, &decision, &new)?;
+                Ok(value)
+            })
+        });
+        Ok(outcome.await?)
+    }
+
+    /// Loads a patient with those of their sessions that have not begun, lets `rule` decide about all of them together, and
+    /// saves it.
+    ///
+    /// The patient's row is locked first, so two decisions about one course come one after the other; then the sessions'.
+    pub async fn decide_course<T, F>(
+        &self,
+        scope: Scope,
+        id: PersonId,
+        once: Option<Once>,
+        mut rule: F,
+    ) -> Result<Done<T>, DecideError>
+    where
+        F: FnMut(
+                &PatientRecord,
+                &[SessionRecord],
+                &mut RuleContext<'_>,
+            ) -> Result<(CourseDecision, T), Refusal>
+            + Send
+            + 'static,
+        T: Serialize + DeserializeOwned + Send + 'static,
+    {
+        let outcome = self.write_job(scope, move |tx| {
+            replayed_or(tx, once.as_ref(), |tx| {
+                let mut before = load::patient_to_change(tx, id)?.ok_or(Abort::No(No::NotFound))?;
+                let sessions = save::sessions_to_change(tx, &before)?;
+                // Somebody may have changed one while its lock was waited for.
+                for there in &sessions {
+                    for known in before.sessions.iter_mut().filter(|it| it.id == there.session.id) {
+                        known.clone_from(&there.session);
+                    }
+                }
+                let (decision, value) = tx.with_rule(|context| rule(&before, &sessions, context))?;
+                save::course(tx, &before, &sessions, &decision)?;
                 Ok(value)
             })
         });

@@ -2,6 +2,7 @@
 
 pub mod cases;
 pub mod clinic;
+pub mod courses;
 pub mod health;
 pub mod help;
 pub mod login;

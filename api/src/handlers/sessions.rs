@@ -204,7 +204,8 @@ pub async fn cancel(
     Ok(done(&cancelled.await?))
 }
 
-fn reason(body: &ReasonBody) -> Result<String, ApiError> {
+/// The reason, as it may be kept.
+pub fn reason(body: &ReasonBody) -> Result<String, ApiError> {
     let mut checks = Checks::new();
     let reason = checks.text("reason", &body.reason, planning::REASON_MAX_CHARS);
     checks.done()?;

@@ -122,6 +122,23 @@ fn cause_text(about: About<'_>, cause: &Cause, clock: WallClock) -> String {
             format!("In the preparation, answered against: {text}")
         }
         Cause::NoAnswer { owed, .. } => format!("No answer to: {}", spaced(owed)),
+        Cause::ZoneChanged { left, too_near } => {
+            let left = match left.len() {
+                0 => String::new(),
+                count => format!(
+                    ", but {count} whose preparation has begun or would have begun: agree on the time with the patient"
+                ),
+            };
+            let near = match too_near.len() {
+                0 => String::new(),
+                count => format!("; {count} too near to another session or dose now"),
+            };
+            format!("The patient is in another time zone: sessions keep their local time{left}{near}")
+        }
+        Cause::ReviewDue => "A clinician's review is due before the dose of this session".to_owned(),
+        Cause::CourseHeld => {
+            "The session falls into a hold of the course: move it or leave it out".to_owned()
+        }
         Cause::SitterOnPatientsDevice => "The sitter's answer came from the patient's own device".to_owned(),
         Cause::LateAnswer {
             duty,

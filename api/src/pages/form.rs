@@ -134,6 +134,10 @@ impl Entered {
             Refusal::AlreadyTaken { .. } => {
                 (Faults::default(), Some("Somebody else has taken it.".to_owned()))
             }
+            Refusal::Outdated { .. } => (
+                Faults::default(),
+                Some("Somebody else has changed it meanwhile.".to_owned()),
+            ),
             Refusal::Locked(_) => (Faults::default(), Some("The dose is not open yet.".to_owned())),
             Refusal::NotFound => (
                 Faults::default(),

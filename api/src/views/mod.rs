@@ -3,6 +3,7 @@
 //! JSON types live here and nowhere else; protocol values never leave the program as they are.
 
 mod case;
+mod course;
 mod ledger;
 mod message;
 mod outcome;
@@ -15,6 +16,10 @@ mod sitting;
 mod today;
 
 pub use case::{CaseListView, CaseRowView, CaseView, ContactView, SignalView};
+pub use course::{
+    ClockChangeView, CourseHoldView, CourseView, LayoutView, OwnCourseSession, OwnCourseView, ReviewView,
+    SignedPlanView, SlotView,
+};
 pub use ledger::{LedgerEntryView, LedgerView};
 pub use message::{MessageListView, MessageView, ThingView};
 pub use outcome::{AnsweredView, CheckedInView, InvitedView, LoggedView, MeasuredView, ResultView, ShowView};

@@ -312,6 +312,9 @@ pub struct SessionRow {
     pub dosed_at: Option<DateTime<Utc>>,
     /// When the patient was released.
     pub released_at: Option<DateTime<Utc>>,
+    /// Its number in the patient's plan, if it has one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub plan_ordinal: Option<u32>,
 }
 
 impl SessionRow {
@@ -325,6 +328,7 @@ impl SessionRow {
             planned: PlannedView::of(&session.planned),
             dosed_at: session.dose.as_ref().map(|dose| dose.taken_at),
             released_at: session.released_at(),
+            plan_ordinal: session.slot.map(|slot| slot.ordinal),
         }
     }
 }

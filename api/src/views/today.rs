@@ -11,6 +11,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
+use super::course::OwnCourseView;
 use super::running::{CheckInView, NextView, ReleaseView, check_ins, next_steps, release};
 use super::shared::{
     DoseView, ItemView, OrderView, PlannedView, ReasonView, RedFlagView, WordsView, checklist, red_flags,
@@ -25,6 +26,9 @@ pub struct TodayView {
     pub patient: TodayPatient,
     /// The session they are busy with, or the next one.
     pub session: Option<OwnSessionView>,
+    /// The whole series, if there is a plan.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub course: Option<OwnCourseView>,
     /// Words and numbers, always shown.
     pub words: WordsView,
     /// The "something is wrong" list.
@@ -167,6 +171,7 @@ impl TodayView {
             now,
             patient: TodayPatient::of(patient),
             session: session.map(|session| OwnSessionView::of(session, now)),
+            course: OwnCourseView::of(patient, now),
             words: WordsView::of(&around.protocol.words, &around.clinic.phone),
             red_flags: red_flags(&around.protocol),
         }

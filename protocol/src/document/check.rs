@@ -16,6 +16,7 @@ impl ProtocolDocument {
         self.check_references()?;
         self.check_numbers()?;
         self.roster.check()?;
+        self.course.check()?;
         for (name, ladder) in &self.timetable.ladders {
             check_order(&format!("timetable.ladders.{name}"), ladder)?;
         }

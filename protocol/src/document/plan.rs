@@ -39,6 +39,19 @@ pub struct LocalHours {
     pub to: NaiveTime,
 }
 
+impl LocalHours {
+    /// Whether a time of day lies within.
+    pub fn contains(self, time: NaiveTime) -> bool {
+        (self.from..=self.to).contains(&time)
+    }
+
+    /// What a fault says.
+    pub(crate) fn in_words(self) -> String {
+        let (from, to) = (self.from.format("%H:%M"), self.to.format("%H:%M"));
+        format!("must be from {from} to {to}")
+    }
+}
+
 /// The ranges of an order (PROTOCOL 4.1 `order_check`).
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]

@@ -14,6 +14,12 @@ pub enum ReasonCode {
     SessionOver,
     /// The patient's course is not active.
     Paused,
+    /// A clinician holds the course.
+    CourseHeld,
+    /// A clinician has not reviewed the course yet.
+    ReviewDue,
+    /// The lozenges dispensed for the course are used up.
+    CourseOver,
     /// Before the time from which a dose may be unlocked.
     TooEarly,
     /// After the time until which a dose may be unlocked.
@@ -62,6 +68,9 @@ impl ReasonCode {
             Self::PreparationNotOpen => "preparation-not-open",
             Self::SessionOver => "session-over",
             Self::Paused => "paused",
+            Self::CourseHeld => "course-held",
+            Self::ReviewDue => "review-due",
+            Self::CourseOver => "course-over",
             Self::TooEarly => "too-early",
             Self::TooLate => "too-late",
             Self::Interval => "interval",

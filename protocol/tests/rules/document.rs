@@ -316,3 +316,61 @@ fn no_text_for_a_mail_to_staff_or_patient_is_in_the_document() {
     );
     assert!(document.words.not_watched.contains(&document.words.crisis_number));
 }
+
+#[test]
+fn a_document_from_before_courses_has_the_usual_rules_and_another_says_its_own() {
+    let usual = ProtocolDocument::shipped().unwrap().course;
+    assert_eq!(
+        (usual.induction_sessions_default, usual.recommended_interval_days),
+        (6, 7)
+    );
+    let with = |field: &str, value: Value| {
+        let mut course = serde_json::to_value(&usual).unwrap();
+        course[field] = value;
+        fault("/course", course)
+    };
+    for (field, value, path) in [
+        ("induction_sessions_default", json!(4), "accepted"),
+        (
+            "induction_sessions_default",
+            json!(9),
+            "course.induction_sessions_default",
+        ),
+        (
+            "induction_sessions",
+            json!({"min": 0, "max": 8}),
+            "course.induction_sessions",
+        ),
+        (
+            "induction_sessions",
+            json!({"min": 7, "max": 6}),
+            "course.induction_sessions",
+        ),
+        (
+            "recommended_interval_days",
+            json!(0),
+            "course.recommended_interval_days",
+        ),
+        (
+            "review_after_sessions",
+            json!([2, 2]),
+            "course.review_after_sessions",
+        ),
+        (
+            "review_after_sessions",
+            json!([0]),
+            "course.review_after_sessions",
+        ),
+        ("review_after_sessions", json!([]), "accepted"),
+        (
+            "maintenance_interval_days",
+            json!({"min": 9, "max": 7}),
+            "course.maintenance_interval_days",
+        ),
+        ("relapse_gap_days", json!(0), "course.relapse_gap_days"),
+        ("move_cut_off_hours", json!(0), "course.move_cut_off_hours"),
+        ("dose_mg", json!(1), "course.dose_mg"),
+    ] {
+        assert_eq!(with(field, value.clone()), path, "{field} {value}");
+    }
+}

@@ -185,6 +185,7 @@ pub fn code(refusal: &Refusal) -> &'static str {
         Refusal::Locked(_) => "locked",
         Refusal::WrongState { code, .. } => code,
         Refusal::AlreadyTaken { .. } => "already-taken",
+        Refusal::Outdated { .. } => "outdated",
         Refusal::MeasureAgain(_) => "measure-again",
     }
 }

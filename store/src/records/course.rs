@@ -50,6 +50,9 @@ macro_rules! lists {
 
 lists! {
     ledger: "ledger",
+    plans: "plan",
+    holds: "hold",
+    reviews: "review",
 }
 
 /// Rows to insert and rows to update.

@@ -5,6 +5,7 @@
 use bedside_protocol::id::SessionId;
 use bedside_protocol::order::Order;
 use bedside_protocol::people::Patient;
+use bedside_protocol::plan::CourseDecision;
 use bedside_protocol::planning;
 use bedside_protocol::record::{Decision, PatientRecord, SessionRecord};
 use bedside_protocol::session::Session;
@@ -241,7 +242,7 @@ pub(crate) fn patient(
     let mut told = Vec::new();
     if let Some(order) = after.order.as_ref().filter(|_| ordered) {
         insert_order(tx, &owner, order)?;
-        told = sessions_to_tell(tx, before)?;
+        told = sessions_to_change(tx, before)?;
     }
     course_changes.save(tx)?;
     watch_changes.save(tx, &owner)?;
@@ -256,11 +257,30 @@ pub(crate) fn patient(
     Ok(())
 }
 
-/// The sessions that a new order concerns, with that order.
+/// Saves what a rule decided about a patient together with their sessions.
+pub(crate) fn course(
+    tx: &mut Tx<'_>,
+    before: &PatientRecord,
+    sessions: &[SessionRecord],
+    decision: &CourseDecision,
+) -> Result<(), Stop> {
+    patient(tx, before, &decision.patient, &decision.new)?;
+    for changed in &decision.changed {
+        let id = changed.after.session.id;
+        let there = sessions.iter().find(|there| there.session.id == id);
+        session(tx, there, changed)?;
+    }
+    Ok(())
+}
+
+/// The patient's sessions that have not begun, as they stand now.
 ///
 /// All are locked here, in the order of their ids and before the audit chain is: whoever changes one session holds its
 /// row and then waits for the chain, and two who wait for each other would cost a second and a retry.
-fn sessions_to_tell(tx: &mut Tx<'_>, patient: &PatientRecord) -> Result<Vec<SessionRecord>, Stop> {
+pub(crate) fn sessions_to_change(
+    tx: &mut Tx<'_>,
+    patient: &PatientRecord,
+) -> Result<Vec<SessionRecord>, Stop> {
     let mut ids: Vec<SessionId> = patient
         .sessions
         .iter()

@@ -5,6 +5,7 @@ mod bad_input;
 mod bundles;
 mod cases;
 mod clock;
+mod course;
 mod dose;
 mod drill;
 mod happy;
