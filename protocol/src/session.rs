@@ -260,6 +260,17 @@ pub enum MoveCause {
     Clinical,
 }
 
+impl MoveCause {
+    /// The name in JSON.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Asked => "asked",
+            Self::SitterDroppedOut => "sitter_dropped_out",
+            Self::Clinical => "clinical",
+        }
+    }
+}
+
 /// One session was moved by hand.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SessionMove {
@@ -269,7 +280,7 @@ pub struct SessionMove {
     pub to: Planned,
     /// Why.
     pub cause: MoveCause,
-    /// Whether it was a change after the cut-off that counts as late.
+    /// Whether it was after the cut-off and not for want of a sitter.
     pub late: bool,
     /// In words.
     pub reason: String,

@@ -27,7 +27,8 @@ pub use patient::{EmergencyContactView, OnCallView, PatientView, StaffView};
 pub use roster::{GapListView, RosterView};
 pub use running::{CheckInView, NextView, QuestionView, ReleaseView, check_ins, next_steps, release};
 pub use session::{
-    AnswerView, CaseBriefView, CheckInAnswerView, DutyView, ReadingView, StaffSessionView, StaffSitterView,
+    AnswerView, CaseBriefView, CheckInAnswerView, DutyView, MoveView, ReadingView, StaffSessionView,
+    StaffSitterView,
 };
 pub use shared::{
     AsksView, DoseView, ItemView, OrderView, PlannedView, RangeView, ReadbackChoicesView, ReasonView,

@@ -7,7 +7,7 @@ use bedside_protocol::checklist::{Answer, AnswerValue};
 use bedside_protocol::duty::{Duty, DutyKind, DutyState};
 use bedside_protocol::gate;
 use bedside_protocol::record::SessionRecord;
-use bedside_protocol::session::{Hold, SessionState};
+use bedside_protocol::session::{Hold, SessionMove, SessionState};
 use bedside_protocol::sitter::Sitter;
 use bedside_protocol::time::Instant;
 use bedside_protocol::vitals::{Phase, Reading};
@@ -18,7 +18,7 @@ use utoipa::ToSchema;
 use uuid::Uuid;
 
 use super::running::{CheckInView, ReleaseView, check_ins, release};
-use super::shared::{DoseView, ItemView, OrderView, ReasonView, SessionRow, checklist};
+use super::shared::{DoseView, ItemView, OrderView, PlannedView, ReasonView, SessionRow, checklist};
 
 /// A session.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
@@ -36,6 +36,9 @@ pub struct StaffSessionView {
     pub protocol_version: String,
     /// Why it is on hold, in words.
     pub held_because: Option<String>,
+    /// How it was moved by hand, oldest first.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub moves: Vec<MoveView>,
     /// The dose.
     pub dose: Option<DoseView>,
     /// The signed order.
@@ -60,6 +63,39 @@ pub struct StaffSessionView {
     pub cases: Vec<CaseBriefView>,
     /// When the patient is released.
     pub release: Option<ReleaseView>,
+}
+
+/// A session was moved by hand.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+pub struct MoveView {
+    /// From when.
+    pub from: PlannedView,
+    /// To when.
+    pub to: PlannedView,
+    /// `asked`, `sitter_dropped_out` or `clinical`.
+    pub cause: String,
+    /// Whether it was after the cut-off and not for want of a sitter.
+    pub late: bool,
+    /// In words.
+    pub reason: String,
+    /// By whom, as a kind and an id.
+    pub by: String,
+    /// When it was done.
+    pub at: DateTime<Utc>,
+}
+
+impl MoveView {
+    fn of(moved: &SessionMove) -> Self {
+        Self {
+            from: PlannedView::of(&moved.from),
+            to: PlannedView::of(&moved.to),
+            cause: moved.cause.name().to_owned(),
+            late: moved.late,
+            reason: moved.reason.clone(),
+            by: moved.by.audit_name(),
+            at: moved.at,
+        }
+    }
 }
 
 /// A sitter, as the care team sees them.
@@ -345,6 +381,7 @@ impl StaffSessionView {
             patient_name: record.patient.name.clone(),
             protocol_version: session.protocol_version.clone(),
             held_because: held_because(&session.state),
+            moves: session.moves.iter().map(MoveView::of).collect(),
             dose: session.dose.as_ref().map(DoseView::of),
             order: record.order.as_ref().map(OrderView::of),
             sitters: record.sitters.iter().map(StaffSitterView::of).collect(),

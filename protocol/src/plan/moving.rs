@@ -103,7 +103,7 @@ pub fn move_session(
         from: session.planned,
         to: planned,
         cause: to.cause,
-        late: late && to.cause == MoveCause::Asked,
+        late: late && to.cause == MoveCause::Clinical,
         reason,
         by: context.caller.clone(),
         at: now,

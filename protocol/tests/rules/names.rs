@@ -5,6 +5,8 @@ use bedside_protocol::duty::{DutyKind, DutyState, Excuse, Lane, OwedBy};
 use bedside_protocol::notice::{DroppedBecause, Who};
 use bedside_protocol::people::OnCallPlace;
 use bedside_protocol::roster::{Needed, Weekday};
+use bedside_protocol::plan::{ClockEffect, Phase};
+use bedside_protocol::session::MoveCause;
 use bedside_protocol::watch::Subject;
 use serde::Serialize;
 use uuid::Uuid;
@@ -41,6 +43,19 @@ fn what_has_a_name_has_the_same_in_json() {
     }
     for owed_by in [OwedBy::Patient, OwedBy::Sitter, OwedBy::OnCall] {
         assert_eq!(in_json(&owed_by, ""), owed_by.name());
+    }
+    for phase in [Phase::Induction, Phase::Maintenance] {
+        assert_eq!(in_json(&phase, ""), phase.name());
+    }
+    for cause in [MoveCause::Asked, MoveCause::SitterDroppedOut, MoveCause::Clinical] {
+        assert_eq!(in_json(&cause, ""), cause.name());
+    }
+    let skipped = ClockEffect::MovedTo {
+        on: "2027-03-14".parse().unwrap(),
+        time: "03:00:00".parse().unwrap(),
+    };
+    for effect in [ClockEffect::Unchanged, skipped, ClockEffect::FirstOfTwo] {
+        assert_eq!(in_json(&effect, "effect"), effect.name());
     }
     for because in [
         DroppedBecause::DutyOver,
@@ -133,6 +148,12 @@ fn every_state_and_kind_has_the_name_of_its_tag() {
         Cause::SitterGone,
         Cause::TakenAndNotLogged,
         Cause::SitterOnPatientsDevice,
+        Cause::ReviewDue,
+        Cause::CourseHeld,
+        Cause::ZoneChanged {
+            left: Vec::new(),
+            too_near: Vec::new(),
+        },
     ] {
         assert_eq!(in_json(&cause, "cause"), cause.name());
     }

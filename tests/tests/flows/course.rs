@@ -107,6 +107,11 @@ fn gate_codes(play: &Play) -> Vec<String> {
         .collect()
 }
 
+fn coordinator_view(play: &Play) -> Value {
+    let path = format!("/v1/sessions/{}", play.session);
+    play.clinic.staff("coordinator").get(&path).expect(200).json()
+}
+
 fn patients_causes(play: &Play) -> Vec<String> {
     let cases = play.clinic.staff("nurse").get("/v1/cases").expect(200).json();
     let cases = cases["cases"].as_array().expect("cases").iter();
@@ -433,6 +438,20 @@ async fn a_session_is_moved_inside_a_day_when_the_sitter_drops_out(engine: Datab
         .expect("a time");
     let others = lines(&course(&play));
     assert_eq!(others[1], "2026-12-07 10:00 scheduled", "the others stay");
+
+    let seen = coordinator_view(&play);
+    assert_eq!(
+        (
+            &seen["moves"][0]["cause"],
+            &seen["moves"][0]["late"],
+            &seen["moves"][0]["reason"]
+        ),
+        (
+            &json!("sitter_dropped_out"),
+            &json!(false),
+            &json!("sitter is ill")
+        )
+    );
 
     // What was answered for the old day is asked again, and with a new sitter it goes its whole way.
     play.until_ready().await;
