@@ -372,9 +372,7 @@ async fn a_patient_in_another_zone_keeps_the_local_times_and_the_clinic_is_told(
     play.clinic.advance_to(play.planned_at - minutes(25 * 60)).await;
     let coordinator = play.clinic.staff("coordinator");
     let move_to = |zone: &str| {
-        let read = coordinator
-            .get(&path(&play, "").trim_end_matches('/').to_owned())
-            .expect(200);
+        let read = coordinator.get(path(&play, "").trim_end_matches('/')).expect(200);
         let etag = read.header("etag").expect("a tag").to_owned();
         coordinator
             .with("if-match", &etag)
