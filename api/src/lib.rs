@@ -21,6 +21,7 @@ pub mod metrics;
 pub mod pages;
 pub mod parse;
 pub mod passwords;
+pub mod pictures;
 pub mod reporting;
 pub mod routes;
 pub mod tokens;

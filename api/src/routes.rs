@@ -17,7 +17,8 @@ use crate::docs;
 use crate::envelope;
 use crate::error::ApiError;
 use crate::handlers::{
-    cases, clinic, courses, health, help, login, lozenges, me, messages, patients, roster, sessions, sitting,
+    cases, clinic, courses, health, help, instruments, login, lozenges, me, messages, patients, roster,
+    sessions, sitting,
 };
 
 /// Who may call a route.
@@ -99,6 +100,8 @@ pub const ACCESS: &[(&str, &str, Access)] = &[
     ("POST", "/v1/me/sessions/{id}/dose/time", Access::Patient),
     ("POST", "/v1/me/sessions/{id}/check-ins/{duty}", Access::Patient),
     ("POST", "/v1/me/sessions/{id}/vitals", Access::Patient),
+    ("GET", "/v1/me/instruments", Access::Patient),
+    ("POST", "/v1/me/instruments/{key}", Access::Patient),
     ("POST", "/v1/me/sessions/{id}/help", Access::Reporter),
     ("POST", "/v1/me/help", Access::Reporter),
     ("GET", "/v1/me/lozenges", Access::Patient),
@@ -133,6 +136,21 @@ pub const ACCESS: &[(&str, &str, Access)] = &[
     ("POST", "/v1/patients/{id}/reviews", Access::Staff(CLINICIANS)),
     ("POST", "/v1/sessions/{id}/move", Access::Staff(CARE)),
     ("POST", "/v1/sessions/{id}/skip", Access::Staff(CARE)),
+    ("GET", "/v1/patients/{id}/scores", Access::Staff(CLINICIANS)),
+    (
+        "POST",
+        "/v1/patients/{id}/scores/{score}/review",
+        Access::Staff(PRESCRIBERS),
+    ),
+    (
+        "POST",
+        "/v1/patients/{id}/external-results",
+        Access::Staff(CLINICIANS),
+    ),
+    ("GET", "/v1/patients/{id}/trends", Access::Staff(CLINICIANS)),
+    ("GET", "/v1/patients/{id}/trends.svg", Access::Staff(CLINICIANS)),
+    ("GET", "/v1/sessions/{id}/vitals", Access::Staff(CLINICIANS)),
+    ("GET", "/v1/sessions/{id}/vitals.svg", Access::Staff(CLINICIANS)),
     ("GET", "/v1/sessions/{id}", Access::Staff(CASES)),
     ("GET", "/v1/sessions/{id}/timeline", Access::Staff(TIMELINE)),
     ("POST", "/v1/sessions/{id}/hold", Access::Staff(CLINICIANS)),
@@ -298,6 +316,16 @@ fn json_routes(config: &mut utoipa_actix_web::service_config::ServiceConfig<'_>)
         .service(sessions::log_dose)
         .service(sessions::correct_dose_time)
         .service(sessions::release);
+    config
+        .service(instruments::own)
+        .service(instruments::answer)
+        .service(instruments::scores)
+        .service(instruments::review)
+        .service(instruments::record_external)
+        .service(instruments::trends)
+        .service(instruments::trends_picture)
+        .service(instruments::vitals)
+        .service(instruments::vitals_picture);
     config
         .service(messages::of_session)
         .service(messages::of_patient)

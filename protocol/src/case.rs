@@ -2,7 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::id::{CaseId, CheckInId, DutyId, GapId, NoticeId, PersonId, ReadingId, SessionId};
+use crate::id::{CaseId, CheckInId, DutyId, GapId, NoticeId, PersonId, ReadingId, ScoreId, SessionId};
+use crate::instruments::InstrumentKey;
 use crate::people::Caller;
 use crate::time::Instant;
 
@@ -149,6 +150,31 @@ pub enum Cause {
         /// How many.
         count: u32,
     },
+    /// PHQ-9 item 9, thoughts of death and self-harm, was not 0.
+    Item9 {
+        /// The PHQ-9.
+        score: ScoreId,
+        /// The answer, 1 to 3.
+        answer: u32,
+        /// The answer that a clinician reviewed last.
+        baseline: Option<u32>,
+    },
+    /// The safety questions were answered.
+    SafetyAnswer {
+        /// The answers.
+        score: ScoreId,
+        /// The questions with a yes; none joins an open case and opens none.
+        questions: Vec<String>,
+    },
+    /// An answer on one of the clinic's own lists that it wants to hear of.
+    ListAnswer {
+        /// The answers.
+        score: ScoreId,
+        /// Which list.
+        list: InstrumentKey,
+        /// The items.
+        items: Vec<String>,
+    },
     /// A message to a contact cannot be delivered.
     Undeliverable {
         /// The message.
@@ -159,6 +185,15 @@ pub enum Cause {
 }
 
 impl Cause {
+    /// Whether this is only worth telling whoever has the case already: it opens none and starts no round.
+    pub fn only_joins(&self) -> bool {
+        match self {
+            Self::LateAnswer { .. } => true,
+            Self::SafetyAnswer { questions, .. } => questions.is_empty(),
+            _ => false,
+        }
+    }
+
     /// The cause's name in documents and mails.
     pub fn name(&self) -> &'static str {
         match self {
@@ -184,6 +219,9 @@ impl Cause {
             Self::LateAnswer { .. } => "late_answer",
             Self::CountDiffers { .. } => "count_differs",
             Self::LozengesLost { .. } => "lozenges_lost",
+            Self::Item9 { .. } => "item9",
+            Self::SafetyAnswer { .. } => "safety_answer",
+            Self::ListAnswer { .. } => "list_answer",
             Self::Undeliverable { .. } => "undeliverable",
         }
     }

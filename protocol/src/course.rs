@@ -3,6 +3,9 @@
 //! They are part of the patient's record and change only by a rule about the patient, under the patient's version. A rule
 //! about a session reads them.
 
+use crate::instruments::Score;
+use crate::instruments::external::ExternalResult;
+use crate::instruments::item9::ScoreReview;
 use crate::ledger::LedgerEntry;
 use crate::plan::{CourseHold, Review, SignedPlan};
 
@@ -17,4 +20,10 @@ pub struct Course {
     pub holds: Vec<CourseHold>,
     /// Clinicians' reviews.
     pub reviews: Vec<Review>,
+    /// Answered questionnaires.
+    pub scores: Vec<Score>,
+    /// Scores that clinicians have seen.
+    pub score_reviews: Vec<ScoreReview>,
+    /// Results of instruments that were asked elsewhere.
+    pub external_results: Vec<ExternalResult>,
 }

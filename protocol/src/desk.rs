@@ -93,7 +93,7 @@ impl Desk<'_, '_> {
     }
 
     /// Something happened that concerns the care team: opens a case, joins or raises the open one, or starts a new
-    /// round of a taken one. A late answer only ever joins.
+    /// round of a taken one. What is no alarm by itself ([`Cause::only_joins`]) only ever joins.
     pub fn signal(&mut self, level: Level, what: Cause, note: Option<String>) {
         let signal = Signal {
             at: self.context.now,
@@ -108,7 +108,7 @@ impl Desk<'_, '_> {
         );
         let open = self.watch.cases.iter_mut().find(|case| case.is_open());
         match open {
-            None if matches!(signal.what, Cause::LateAnswer { .. }) => {}
+            None if signal.what.only_joins() => {}
             None => self.open_case(signal),
             Some(case) => {
                 // A case from before the session climbs slowly: what happens in the session must not wait for it.
@@ -116,7 +116,7 @@ impl Desk<'_, '_> {
                 let raised = level > case.level || hastened;
                 let taken = case.state.taken().is_some();
                 let renewed = level == Level::P1 && taken;
-                let annotates = matches!(signal.what, Cause::LateAnswer { .. });
+                let annotates = signal.what.only_joins();
                 case.level = case.level.max(level);
                 case.in_session |= hastened;
                 case.signals.push(signal);

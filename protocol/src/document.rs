@@ -13,6 +13,7 @@ mod alarms;
 mod check;
 mod checklist;
 mod course;
+mod instruments;
 mod ledger;
 mod plan;
 mod roster;
@@ -24,6 +25,7 @@ mod words;
 pub use alarms::{Advice, CaseRules, LevelRules, RedFlag, WatchRules};
 pub use checklist::{Asks, Blocks, Item, ItemPhase, OtherAnswer};
 pub use course::CourseRules;
+pub use instruments::{ChangeRules, InstrumentRules, ListAsks, ListItem, OwnList, Tell};
 pub use ledger::LedgerRules;
 pub use plan::{LocalHours, OrderLimits, PlanRules, QuietHours};
 pub use roster::RosterRules;
@@ -113,6 +115,9 @@ pub struct ProtocolDocument {
     /// How a course of sessions is planned.
     #[serde(default)]
     pub course: CourseRules,
+    /// Questionnaires between sessions.
+    #[serde(default)]
+    pub instruments: InstrumentRules,
 }
 
 impl ProtocolDocument {

@@ -373,6 +373,7 @@ impl<'a, 'c> Draft<'a, 'c> {
         if self.record.session.state.takes_preparation() {
             self.meet_what_was_answered();
         }
+        crate::instruments::asking::meet_answered(self);
         if matches!(
             self.record.session.state,
             SessionState::PrepOpen | SessionState::Ready { .. }

@@ -107,6 +107,8 @@ pub enum DutyKind {
     },
     /// Release the patient. Open for as long as a session runs, so every running session has a duty that is awake.
     Release,
+    /// Answer PHQ-9 and GAD-7 after a session after which they are asked (C14).
+    AnswerScores,
     /// Take a case.
     TakeCase {
         /// The case.
@@ -138,6 +140,7 @@ impl DutyKind {
             Self::SendVitals { .. } => "send_vitals",
             Self::RecheckVitals { .. } => "recheck_vitals",
             Self::Release => "release",
+            Self::AnswerScores => "answer_scores",
             Self::TakeCase { .. } => "take_case",
             Self::ContactPatient { .. } => "contact_patient",
             Self::RecordOutcome { .. } => "record_outcome",

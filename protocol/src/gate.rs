@@ -6,6 +6,7 @@
 use crate::case::Level;
 use crate::checklist::{Actor, Answer, AnswerValue};
 use crate::document::{Asks, Blocks, Item, ItemPhase};
+use crate::instruments::safety;
 use crate::ledger;
 use crate::order::{AfterHold, Order};
 use crate::people::{Caller, CommsStatus, OnCallPlace};
@@ -55,6 +56,12 @@ pub fn unlocked_until(record: &SessionRecord, now: Instant) -> Option<Instant> {
 /// What is left to do of the checklist, by anybody.
 pub fn preparation_reasons(record: &SessionRecord, now: Instant) -> Vec<Reason> {
     let mut reasons = order_reasons(record, now);
+    if safety::unreviewed_acute(&record.course.scores, &record.course.score_reviews).is_some() {
+        reasons.push(Reason::new(
+            ReasonCode::SafetyAnswer,
+            "Your clinic wants to speak with you first. Please wait for their call.",
+        ));
+    }
     match record.current_sitter().map(|sitter| sitter.state) {
         Some(SitterState::Invited) => reasons.push(Reason::new(
             ReasonCode::SitterNotAccepted,

@@ -89,6 +89,12 @@ ids! {
     CourseHoldId,
     /// A clinician's review of a course.
     ReviewId,
+    /// One answered questionnaire.
+    ScoreId,
+    /// A clinician's review of a score.
+    ScoreReviewId,
+    /// A result of an instrument that was asked elsewhere.
+    ExternalResultId,
 }
 
 /// Where new identifiers come from: an instant and a source of random bytes, both handed in.

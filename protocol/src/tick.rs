@@ -178,6 +178,10 @@ fn miss(draft: &mut Draft<'_, '_>, duty: &Duty) {
             }
         }
         DutyKind::PrepareDay => end_as_missed(draft, duty),
+        DutyKind::AnswerScores => {
+            end_as_missed(draft, duty);
+            no_answer(draft, id, "answer_scores");
+        }
         DutyKind::Release
         | DutyKind::TakeCase { .. }
         | DutyKind::ContactPatient { .. }

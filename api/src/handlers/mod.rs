@@ -5,6 +5,7 @@ pub mod clinic;
 pub mod courses;
 pub mod health;
 pub mod help;
+pub mod instruments;
 pub mod login;
 pub mod lozenges;
 pub mod me;

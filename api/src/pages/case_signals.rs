@@ -1,9 +1,10 @@
 //! The signals of a case in words, for whoever took it.
 
 use bedside_protocol::case::{Cause, Signal};
-use bedside_protocol::document::CheckRule;
+use bedside_protocol::document::{CheckRule, InstrumentRules};
 use bedside_protocol::dosing::check_rule_of;
 use bedside_protocol::id::DutyId;
+use bedside_protocol::instruments::{self, InstrumentKey, safety};
 use bedside_protocol::people::Caller;
 use bedside_protocol::record::SessionRecord;
 
@@ -156,8 +157,42 @@ fn cause_text(about: About<'_>, cause: &Cause, clock: WallClock) -> String {
             format!("Lozenges were counted: {counted}. By the ledger there should be {expected}")
         }
         Cause::LozengesLost { count } => format!("Lozenges are lost or stolen: {count}"),
+        Cause::Item9 { answer, baseline, .. } => {
+            let known = baseline.map_or_else(
+                || "no answer was reviewed before".to_owned(),
+                |baseline| format!("reviewed before: {baseline}"),
+            );
+            format!("PHQ-9 item 9 (thoughts of death or self-harm): {answer} of 3; {known}")
+        }
+        Cause::SafetyAnswer { questions, .. } => safety_text(questions),
+        Cause::ListAnswer { list, items, .. } => list_text(&protocol.instruments, *list, items),
         Cause::Undeliverable { .. } => "A message to one of the care team could not be delivered".to_owned(),
     }
+}
+
+fn safety_text(questions: &[String]) -> String {
+    if questions.is_empty() {
+        return "Safety questions: no to all".to_owned();
+    }
+    let form = safety::form();
+    let said = form
+        .items
+        .iter()
+        .filter(|item| questions.iter().any(|key| key == item.key));
+    let said: Vec<&str> = said.map(|item| item.text).collect();
+    format!("Safety questions, yes to: {}", said.join(" "))
+}
+
+fn list_text(rules: &InstrumentRules, list: InstrumentKey, items: &[String]) -> String {
+    let form = instruments::form(list, rules);
+    let text = |key: &String| {
+        let mut listed = form.items.iter();
+        listed
+            .find(|item| item.key == key)
+            .map_or(key.clone(), |item| item.text.to_owned())
+    };
+    let said: Vec<String> = items.iter().map(text).collect();
+    format!("{}: {}", form.title, said.join("; "))
 }
 
 fn spaced(text: &str) -> String {

@@ -4,6 +4,7 @@
 
 mod case;
 mod course;
+mod instruments;
 mod ledger;
 mod message;
 mod outcome;
@@ -14,12 +15,14 @@ mod session;
 mod shared;
 mod sitting;
 mod today;
+mod trends;
 
 pub use case::{CaseListView, CaseRowView, CaseView, ContactView, SignalView};
 pub use course::{
     ClockChangeView, CourseHoldView, CourseView, LayoutView, OwnCourseSession, OwnCourseView, ReviewView,
     SignedPlanView, SlotView,
 };
+pub use instruments::{AnsweredFormView, OwnInstrumentsView, ScoresView};
 pub use ledger::{LedgerEntryView, LedgerView};
 pub use message::{MessageListView, MessageView, ThingView};
 pub use outcome::{AnsweredView, CheckedInView, InvitedView, LoggedView, MeasuredView, ResultView, ShowView};
@@ -36,3 +39,4 @@ pub use shared::{
 };
 pub use sitting::{SatSessionView, SittingView};
 pub use today::{GateView, OwnSessionView, OwnSitterView, TodayPatient, TodayView};
+pub use trends::{TrendsView, VitalsTrendView, score_series, vitals_series};

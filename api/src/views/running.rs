@@ -268,6 +268,16 @@ fn words_of(
         (DutyKind::PrepareDay, _, Actor::Patient) => {
             vec![("prepare", duty.due_at, format!("Finish the day's list by {due}."))]
         }
+        (DutyKind::AnswerScores, _, Actor::Patient) => {
+            vec![(
+                "answer_scores",
+                duty.due_at,
+                format!(
+                    "Answer PHQ-9 and GAD-7 by {}.",
+                    record.patient.zone.long(duty.due_at)
+                ),
+            )]
+        }
         (DutyKind::LogDose, _, Actor::Patient) => {
             let mut words = vec![(
                 "log_dose",

@@ -17,6 +17,7 @@ impl ProtocolDocument {
         self.check_numbers()?;
         self.roster.check()?;
         self.course.check()?;
+        self.instruments.check()?;
         for (name, ladder) in &self.timetable.ladders {
             check_order(&format!("timetable.ladders.{name}"), ladder)?;
         }
@@ -303,7 +304,7 @@ impl ProtocolDocument {
     }
 }
 
-fn check_order(path: &str, ladder: &Ladder) -> Result<(), DocumentFault> {
+pub(super) fn check_order(path: &str, ladder: &Ladder) -> Result<(), DocumentFault> {
     for (index, pair) in ladder.0.windows(2).enumerate() {
         if pair[0].after_due_s >= pair[1].after_due_s {
             return Err(DocumentFault::new(

@@ -28,6 +28,8 @@ pub enum ReasonCode {
     Interval,
     /// Too many doses in seven days.
     Rolling7Days,
+    /// The patient said yes to "right now", and no clinician has reviewed it.
+    SafetyAnswer,
     /// Nothing is signed.
     NoOrder,
     /// The last day of the order is over.
@@ -75,6 +77,7 @@ impl ReasonCode {
             Self::TooLate => "too-late",
             Self::Interval => "interval",
             Self::Rolling7Days => "rolling-7-days",
+            Self::SafetyAnswer => "safety-answer",
             Self::NoOrder => "no-order",
             Self::OrderExpired => "order-expired",
             Self::TooFewLozenges => "too-few-lozenges",

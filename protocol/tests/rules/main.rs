@@ -6,6 +6,7 @@
     reason = "a test stops where it fails"
 )]
 
+mod asking;
 mod between;
 mod cases;
 mod checklist;
@@ -17,6 +18,7 @@ mod course_moving;
 mod document;
 mod dose;
 mod gate;
+mod instruments;
 mod invariants;
 mod ladders;
 mod ledger;
@@ -38,4 +40,5 @@ mod selectors;
 mod sitter;
 mod support;
 mod timetable;
+mod trends;
 mod vitals;

@@ -53,6 +53,9 @@ lists! {
     plans: "plan",
     holds: "hold",
     reviews: "review",
+    scores: "score",
+    score_reviews: "score_review",
+    external_results: "external_result",
 }
 
 /// Rows to insert and rows to update.

@@ -210,7 +210,8 @@ fn session_row(tx: &mut Tx<'_>, before: Option<&Session>, after: &Session) -> Re
 }
 
 /// Saves what a rule decided about a patient, with the sessions it created. A new order reaches every session that has not
-/// begun; a change of whether messages make sense has the worker look at what is owed.
+/// begun; a change of whether messages make sense, an answered
+/// questionnaire and its review have the worker look at what is owed: a reminder may be over, a dose may have to lock.
 pub(crate) fn patient(
     tx: &mut Tx<'_>,
     before: &PatientRecord,
@@ -236,7 +237,9 @@ pub(crate) fn patient(
         return Ok(());
     }
     patient_row(tx, &before.patient, &after.patient)?;
-    if before.patient.comms != after.patient.comms {
+    let answered = before.course.scores != after.course.scores
+        || before.course.score_reviews != after.course.score_reviews;
+    if before.patient.comms != after.patient.comms || answered {
         watch::wake_patient(tx, before.patient.id)?;
     }
     let mut told = Vec::new();

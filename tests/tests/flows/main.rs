@@ -9,6 +9,7 @@ mod course;
 mod dose;
 mod drill;
 mod happy;
+mod instruments;
 mod lozenges;
 mod messages;
 mod metrics;
