@@ -49,7 +49,7 @@ pub struct FormBody {
 /// A clinician has seen a score.
 #[derive(Debug, Clone, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-pub struct ReviewBody {
+pub struct ScoreReviewBody {
     /// What they made of it, for the chart.
     pub note: String,
 }
@@ -153,7 +153,7 @@ pub async fn scores(app: Data<App>, staff: Staff, id: Path<Uuid>) -> Result<Http
 }
 
 /// Say that a score was seen. A reviewed PHQ-9 is the baseline of item 9; a reviewed "right now" opens sessions again.
-#[utoipa::path(tag = "patients", request_body = ReviewBody, responses(
+#[utoipa::path(tag = "patients", request_body = ScoreReviewBody, responses(
     (status = 201, body = CreatedView), (status = 404, body = Problem), (status = 422, body = Problem),
 ))]
 #[post("/v1/patients/{id}/scores/{score}/review")]
@@ -161,7 +161,7 @@ pub async fn review(
     app: Data<App>,
     staff: Staff,
     path: Path<(Uuid, Uuid)>,
-    body: Body<ReviewBody>,
+    body: Body<ScoreReviewBody>,
 ) -> Result<HttpResponse, ApiError> {
     let (id, score) = path.into_inner();
     let scope = staff.scope();

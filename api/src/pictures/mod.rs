@@ -116,3 +116,107 @@ impl<'a> IntoArea<'a> for SVGBackend<'a> {
         plotters::prelude::IntoDrawingArea::into_drawing_area(self)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use bedside_protocol::document::{InstrumentRules, ProtocolDocument};
+    use bedside_protocol::instruments::{Answers, InstrumentKey, Score};
+    use bedside_protocol::people::Caller;
+    use bedside_protocol::time::{Instant, Zone, minutes};
+    use bedside_protocol::trends;
+    use bedside_protocol::vitals::{Phase, Reading, Vitals};
+    use uuid::Uuid;
+
+    fn at(day: i64) -> Instant {
+        "2026-11-20T17:00:00Z".parse::<Instant>().unwrap() + minutes(day * 24 * 60)
+    }
+
+    fn scores(sums: &[(i64, u32)]) -> String {
+        let score = |(day, total): &(i64, u32)| Score {
+            id: Uuid::from_u128(u128::from(day.unsigned_abs())).into(),
+            instrument: InstrumentKey::Phq9,
+            answers: Answers::new(),
+            total: Some(*total),
+            observed_at: at(*day),
+            claimed_at: None,
+            received_at: at(*day),
+            by: Caller::System,
+        };
+        let scores: Vec<Score> = sums.iter().map(score).collect();
+        let doses: Vec<Instant> = sums.iter().skip(1).map(|(day, _)| at(day - 1)).collect();
+        let rules = InstrumentRules::default();
+        let series = InstrumentKey::SCORED.map(|key| trends::of_scores(key, &scores, &doses, &rules));
+        super::of_scores(&series, Zone::named("America/New_York").unwrap()).unwrap()
+    }
+
+    fn vitals(readings: &[(i64, u32)]) -> String {
+        let reading = |(minute, sbp): &(i64, u32)| Reading {
+            id: Uuid::from_u128(u128::from(*sbp)).into(),
+            vitals: Vitals {
+                sbp: *sbp,
+                dbp: 80,
+                hr: 72,
+                spo2: (*minute > 60).then_some(97),
+            },
+            phase: if *minute < 0 {
+                Phase::BeforeDose
+            } else {
+                Phase::InSession
+            },
+            with_symptom: *minute == 45,
+            observed_at: at(0) + minutes(*minute),
+            received_at: at(0),
+            by: Caller::System,
+        };
+        let readings: Vec<Reading> = readings.iter().map(reading).collect();
+        let rules = ProtocolDocument::shipped().unwrap().vitals;
+        super::of_vitals(&trends::of_vitals(&readings, at(0), !readings.is_empty(), &rules)).unwrap()
+    }
+
+    #[test]
+    fn a_picture_says_in_words_what_it_shows_and_nothing_else_names_a_number() {
+        let svg = scores(&[(0, 19), (8, 12), (22, 4)]);
+        assert!(svg.starts_with("<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"860\" height=\"600\""));
+        assert!(svg.contains("role=\"img\" aria-labelledby=\"title description\""));
+        assert!(svg.contains(
+            "PHQ-9, from 0 to 27: 2026-11-20 19 (moderately severe); 2026-11-28 12 (moderate); 2026-12-12 4 (none or minimal). \
+             Doses: 2026-11-27, 2026-12-11. GAD-7, from 0 to 21: not answered yet."
+        ));
+        let svg = vitals(&[(-20, 120), (45, 150), (90, 130)]);
+        assert!(svg.contains(
+            "-20: 120/80, pulse 72; 45: 150/80, pulse 72, with a symptom; 90: 130/80, pulse 72, oxygen 97 percent. \
+             Limits before the dose: systolic over 140"
+        ));
+        assert!(svg.contains("height=\"900\""), "three panels with oxygen");
+    }
+
+    #[test]
+    fn with_nothing_to_show_a_picture_says_so() {
+        let nothing = scores(&[]);
+        assert_eq!(nothing.matches("Not answered yet.").count(), 2);
+        assert!(vitals(&[]).contains("Nothing was measured."));
+        assert!(vitals(&[]).ends_with("</svg>\n"));
+    }
+
+    #[test]
+    fn the_same_values_give_the_same_bytes() {
+        let sums = [(0, 19), (8, 12), (22, 4)];
+        assert_eq!(scores(&sums), scores(&sums));
+        assert_eq!(scores(&sums), include_str!("scores.svg"));
+    }
+
+    #[test]
+    fn any_sum_at_any_time_can_be_drawn() {
+        for sums in [
+            &[(0, 0)][..],
+            &[(0, 27), (1, 0)],
+            &[(0, 27), (9000, 27)],
+            &[(0, 5), (0, 9)],
+        ] {
+            scores(sums);
+        }
+        for readings in [&[(0, 60)][..], &[(-1440, 260), (10_000, 60)]] {
+            vitals(readings);
+        }
+    }
+}

@@ -26,12 +26,24 @@ pub fn of_scores(series: &[ScoreSeries], zone: Zone) -> Result<String, NotDrawn>
     let names: Vec<&str> = series.iter().map(|series| name(series.instrument)).collect();
     let title = format!("{} over time", names.join(" and "));
     let description: String = series.iter().map(|series| in_words(series, zone)).collect();
+    let times = series.iter().flat_map(|series| {
+        series
+            .points
+            .iter()
+            .map(|point| point.at)
+            .chain(series.doses.iter().copied())
+    });
+    // One span for all panels: the same day stands above the same day.
+    let span = (
+        times.clone().min().unwrap_or_default(),
+        times.max().unwrap_or_default(),
+    );
     picture(
         &title,
         description.trim_end(),
         series.len(),
         |index, panel| match series.get(index) {
-            Some(series) => draw(series, zone, panel),
+            Some(series) => draw(series, span, zone, panel),
             None => Ok(()),
         },
     )
@@ -74,17 +86,17 @@ fn in_words(series: &ScoreSeries, zone: Zone) -> String {
     words
 }
 
-fn draw(series: &ScoreSeries, zone: Zone, panel: &Area<'_>) -> Result<(), NotDrawn> {
+fn draw(
+    series: &ScoreSeries,
+    (first, last): (Instant, Instant),
+    zone: Zone,
+    panel: &Area<'_>,
+) -> Result<(), NotDrawn> {
     let most = most(series);
     let heading = format!("{} (0 to {most})", name(series.instrument));
-    let times = series
-        .points
-        .iter()
-        .map(|point| point.at)
-        .chain(series.doses.iter().copied());
-    let (Some(first), Some(last)) = (times.clone().min(), times.max()) else {
+    if series.points.is_empty() {
         return empty_panel(panel, &heading, "Not answered yet.");
-    };
+    }
     heading_of(panel, &heading)?;
     let day = |at: Instant| f64::from(i32::try_from((at - first).num_seconds()).unwrap_or(i32::MAX)) / DAY_S;
     let span = day(last).max(7.0);

@@ -254,7 +254,7 @@ impl AnsweredFormView {
 
 /// Who saw a score, and what they made of it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
-pub struct ReviewView {
+pub struct ScoreReviewView {
     /// The clinician.
     pub by: Uuid,
     /// When.
@@ -263,7 +263,7 @@ pub struct ReviewView {
     pub note: String,
 }
 
-impl ReviewView {
+impl ScoreReviewView {
     fn of(review: &ScoreReview) -> Self {
         Self {
             by: review.by.uuid(),
@@ -328,7 +328,7 @@ pub struct ScoreView {
     pub by: String,
     /// The last clinician who saw it.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub reviewed: Option<ReviewView>,
+    pub reviewed: Option<ScoreReviewView>,
 }
 
 impl ScoreView {
@@ -345,7 +345,7 @@ impl ScoreView {
             claimed_at: score.claimed_at,
             received_at: score.received_at,
             by: Caller::kind(&score.by).to_owned(),
-            reviewed: review.map(ReviewView::of),
+            reviewed: review.map(ScoreReviewView::of),
         }
     }
 }

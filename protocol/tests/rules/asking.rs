@@ -14,7 +14,7 @@ use bedside_protocol::refusal::Refusal;
 use bedside_protocol::time::{Instant, minutes};
 use uuid::Uuid;
 
-use crate::instruments::{answers, score};
+use crate::forms::{answers, score};
 use crate::play::Play;
 use crate::support::{at, code, nurse, on, patient, patient_record, with_context};
 

@@ -7,7 +7,7 @@ use bedside_protocol::trends::{Side, of_effects, of_scores, of_vitals};
 use bedside_protocol::vitals::{Phase, Reading, Vitals};
 use uuid::Uuid;
 
-use crate::instruments::{answers, score};
+use crate::forms::{answers, score};
 use crate::support::{at, patient};
 
 const NOON: &str = "2026-11-20T17:00:00Z";
