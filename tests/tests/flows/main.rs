@@ -6,6 +6,7 @@ mod bundles;
 mod cases;
 mod clock;
 mod course;
+mod course_on_its_way;
 mod dose;
 mod drill;
 mod happy;
