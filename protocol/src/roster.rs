@@ -44,6 +44,12 @@ pub const PLACES: [OnCallPlace; 6] = [
 /// How far back and ahead "since when" and "until when" are looked for.
 const TURN_LOOKED_FOR: Duration = Duration::days(366);
 
+/// Whether local times from one date to another may lie at an instant of a third, which is cheaper than asking the zone: a
+/// gap of a whole day puts them off by two dates at most, a clock that goes back over midnight shows the date before.
+fn near(first: NaiveDate, last: NaiveDate, on: NaiveDate) -> bool {
+    (first - on).num_days() <= 1 && (on - last).num_days() <= 2
+}
+
 /// A clinic's roster. People stand in it by id only.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -105,10 +111,9 @@ impl Shift {
         self.from.resolve(zone) <= at && at < self.until.resolve(zone)
     }
 
-    /// Whether it may be on at some instant of a local date. Cheaper than asking the zone: a time that a gap of a whole day
-    /// skipped lies two dates later at most.
+    /// Whether it may be on at some instant of a local date, as far as dates tell.
     fn is_near(&self, on: NaiveDate) -> bool {
-        self.from.on <= on && (on - self.until.on).num_days() <= 2
+        near(self.from.on, self.until.on, on)
     }
 }
 
@@ -236,8 +241,10 @@ impl OnCallPlan {
             return self.one(shift.person);
         }
         let on_day = |holiday: &&Holiday| {
-            let (from, until) = self.day(holiday.on);
-            holiday.place == place && from <= at && at < until
+            holiday.place == place && near(holiday.on, holiday.on, on) && {
+                let (from, until) = self.day(holiday.on);
+                from <= at && at < until
+            }
         };
         if let Some(holiday) = roster.holidays.iter().find(on_day) {
             return holiday.person.map_or(Holder::Nobody, |person| self.one(person));

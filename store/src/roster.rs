@@ -121,7 +121,8 @@ impl Store {
     }
 
     /// Tells every clinic with a roster of gaps that came near: administrator and manager, else the fallback, by one mail
-    /// for all gaps. How many mails were written.
+    /// for all gaps. How many mails were written. A clinic whose roster cannot be read keeps no other from hearing; the first
+    /// fault is given when all others were told.
     pub async fn tell_roster_gaps(&self) -> Result<usize, StoreError> {
         let clinics: Vec<String> = self
             .read_job(Scope::system(), |tx| {
@@ -131,12 +132,15 @@ impl Store {
                 Ok(ids.load(tx.connection)?)
             })
             .await?;
-        let mut told = 0;
+        let mut told = Ok(0);
         for clinic in clinics.iter().filter_map(|id| id.parse().ok()) {
             let written = self.write_job(Scope::system(), move |tx| Ok(tell_gaps(tx, clinic)?));
-            told += written.await?;
+            match written.await {
+                Ok(written) => told = told.map(|told| told + written),
+                Err(fault) => told = told.and(Err(StoreError::from(fault))),
+            }
         }
-        Ok(told)
+        told
     }
 }
 

@@ -131,8 +131,10 @@ impl Rotation {
 
     pub(super) fn is_in_hours(&self, zone: Zone, at: Instant) -> bool {
         let Some(hours) = &self.hours else { return true };
-        // A gap of a whole day may push the hours of a day into the next.
-        let (first, last) = (zone.date_of(at) - Duration::days(2), zone.date_of(at));
+        // A gap of a whole day may push the hours of a day into the next; a clock that goes back over midnight shows the
+        // date before.
+        let on = zone.date_of(at);
+        let (first, last) = (on - Duration::days(2), on + Duration::days(1));
         let mut days = first.iter_days().take_while(|on| *on <= last);
         days.any(|on| {
             hours

@@ -110,7 +110,8 @@ impl OnCallPlan {
             }
             if let Some(hours) = &rotation.hours {
                 let first = zone.date_of(from) - Duration::days(2);
-                let days = first.iter_days().take_while(|on| *on <= zone.date_of(until));
+                let last = zone.date_of(until) + Duration::days(1);
+                let days = first.iter_days().take_while(|on| *on <= last);
                 days.filter_map(|on| hours.of_day(zone, on)).for_each(&mut cut);
             }
         }
