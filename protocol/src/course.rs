@@ -12,6 +12,8 @@ use crate::plan::{CourseHold, Review, SignedPlan};
 /// A patient's documents, each list oldest first. Nothing is ever taken out of a list.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Course {
+    /// Something of it cannot be read. No dose opens then; a session that runs is watched all the same.
+    pub unreadable: bool,
     /// Lozenges that came, went astray or were counted.
     pub ledger: Vec<LedgerEntry>,
     /// Every signed version of every plan.

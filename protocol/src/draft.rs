@@ -182,11 +182,14 @@ impl<'a, 'c> Draft<'a, 'c> {
         })
     }
 
-    /// Whether reminders of a duty make sense: the course is not paused, except for a running session, and what the care
-    /// team owes is asked of nobody at home.
+    /// Whether reminders of a duty make sense: the course is not paused, except for a running session, no hold of the course
+    /// covers the session that is prepared for, and what the care team owes is asked of nobody at home.
     fn reminds_of(&self, duty: &Duty) -> bool {
-        let muted =
-            self.record.patient.comms != CommsStatus::Active || gate::is_held(&self.record, self.now());
+        let session = &self.record.session;
+        let falls_out = session.state.is_before_dose()
+            && gate::is_held(&self.record, self.now())
+            && gate::is_held(&self.record, session.planned.at);
+        let muted = self.record.patient.comms != CommsStatus::Active || falls_out;
         duty.owed_by != OwedBy::OnCall && (!muted || self.record.session.state.is_running())
     }
 

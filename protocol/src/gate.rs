@@ -166,7 +166,8 @@ fn order_reasons(record: &SessionRecord, now: Instant) -> Vec<Reason> {
 }
 
 fn too_few_lozenges(record: &SessionRecord, order: &Order) -> Option<Reason> {
-    let left = ledger::balance(&record.course.ledger, record.around.lozenges_taken_elsewhere)?;
+    let taken = record.around.lozenges_taken_elsewhere.unwrap_or(u32::MAX);
+    let left = ledger::balance(&record.course.ledger, taken)?;
     let needed = i64::from(order.content.instruction.lozenge_count);
     (left < needed).then(|| {
         Reason::new(
@@ -233,7 +234,7 @@ fn on_call_reasons(record: &SessionRecord, now: Instant) -> Vec<Reason> {
 pub fn blocks(record: &SessionRecord, item: &Item) -> bool {
     match item.blocks {
         Blocks::Always => true,
-        Blocks::FirstSession => record.session.is_first(),
+        Blocks::FirstSession => record.is_first(),
         Blocks::WhenSpit => record
             .order
             .as_ref()

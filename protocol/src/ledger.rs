@@ -109,11 +109,15 @@ pub struct NewEntry {
     pub note: Option<String>,
 }
 
-/// Lozenges of logged doses: for each the number that was ordered then. A dose without an order counts none, since nobody
-/// knows; the count after it will say so.
-pub fn taken(sessions: &[Session]) -> u32 {
+/// Lozenges of the doses that were logged since the ledger is kept: for each the number that was ordered then. A dose without an
+/// order counts none, since nobody knows; the count after it will say so.
+pub fn taken(ledger: &[LedgerEntry], sessions: &[Session]) -> u32 {
+    let Some(since) = kept_since(ledger) else {
+        return 0;
+    };
     let doses = sessions.iter().filter_map(|session| session.dose.as_ref());
     doses
+        .filter(|dose| dose.taken_at >= since)
         .filter_map(|dose| dose.instruction)
         .map(|instruction| instruction.lozenge_count)
         .sum()
@@ -121,19 +125,26 @@ pub fn taken(sessions: &[Session]) -> u32 {
 
 /// How many lozenges should be there; `None` before the first was received or corrected, when nobody keeps the ledger.
 pub fn balance(ledger: &[LedgerEntry], taken: u32) -> Option<i64> {
-    let kept = ledger.iter().any(|entry| {
+    kept_since(ledger)?;
+    let changes: i64 = ledger.iter().map(|entry| entry.kind.change()).sum();
+    Some(changes - i64::from(taken))
+}
+
+/// Since when somebody keeps the ledger: the first that came, or the first correction. Doses before that came out of packages
+/// that are not in it.
+fn kept_since(ledger: &[LedgerEntry]) -> Option<Instant> {
+    let starts = |entry: &&LedgerEntry| {
         matches!(
             entry.kind,
             LedgerKind::Received { .. } | LedgerKind::Correction { .. }
         )
-    });
-    let changes: i64 = ledger.iter().map(|entry| entry.kind.change()).sum();
-    kept.then(|| changes - i64::from(taken))
+    };
+    ledger.iter().filter(starts).map(|entry| entry.observed_at).min()
 }
 
 /// Writes an entry; tells the care team of a count that differs and of lozenges that are lost.
 ///
-/// Refused, with every fault at once: a number out of range, more gone than there were, a moment in the future or before
+/// Refused, with every fault at once: a number out of range, more destroyed or returned than there were, a moment in the future or before
 /// the protocol's reach, a correction by somebody who is not of the clinic or without a reason.
 pub fn enter(
     record: &PatientRecord,
@@ -141,7 +152,10 @@ pub fn enter(
     context: &mut RuleContext<'_>,
 ) -> Result<(Decision<PatientRecord>, LedgerEntry), Refusal> {
     let rules = &record.around.protocol.ledger;
-    let before = balance(&record.course.ledger, taken(&record.sessions));
+    let before = balance(
+        &record.course.ledger,
+        taken(&record.course.ledger, &record.sessions),
+    );
     check(record, &new, before, context)?;
     let now = context.now;
     let entry = LedgerEntry {

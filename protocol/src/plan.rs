@@ -32,6 +32,9 @@ pub use spacing::Spacing;
 /// The most sessions one plan may have, maintenance included.
 pub const SESSIONS_MAX: u32 = 60;
 
+/// Most hours from one dose to the next that a plan may ask for: a year.
+pub const INTERVAL_HOURS_MAX: i64 = 366 * 24;
+
 /// Longest words of a review, characters.
 pub const REVIEW_MAX_CHARS: usize = 4000;
 

@@ -41,8 +41,8 @@ pub struct Surroundings {
     pub watch_health: WatchHealth,
     /// Doses of the patient's other sessions, oldest first.
     pub other_doses: Vec<Instant>,
-    /// Lozenges of those doses.
-    pub lozenges_taken_elsewhere: u32,
+    /// Lozenges of those doses, as far as the ledger counts them; `None` where one of the sessions cannot be read.
+    pub lozenges_taken_elsewhere: Option<u32>,
     /// Levels of the patient's open cases with other subjects.
     pub other_open_cases: Vec<Level>,
 }
@@ -107,6 +107,12 @@ impl SessionRecord {
     /// The sitter with this id.
     pub fn sitter(&self, id: SitterId) -> Option<&Sitter> {
         self.sitters.iter().find(|sitter| sitter.id == id)
+    }
+
+    /// Whether no dose of the patient was before this session's, whatever its number: sessions are skipped and moved.
+    pub fn is_first(&self) -> bool {
+        let t0 = self.session.t0();
+        self.around.other_doses.iter().all(|dose| *dose >= t0)
     }
 
     /// What the record is about.

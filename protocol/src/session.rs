@@ -291,11 +291,6 @@ pub struct SessionMove {
 }
 
 impl Session {
-    /// Whether this is the patient's first.
-    pub fn is_first(&self) -> bool {
-        self.ordinal == 1
-    }
-
     /// T0: the dose's time, or the planned time until there is one.
     pub fn t0(&self) -> Instant {
         self.dose.as_ref().map_or(self.planned.at, |dose| dose.taken_at)

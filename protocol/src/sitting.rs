@@ -203,7 +203,7 @@ pub fn presence_opens_at(record: &SessionRecord) -> Instant {
 /// there is one.
 pub fn stays_until(record: &SessionRecord) -> Instant {
     let rules = &record.around.protocol.sitter;
-    let stays_min = if record.session.is_first() {
+    let stays_min = if record.is_first() {
         rules.stays_after_first_dose_min
     } else {
         rules.stays_after_dose_min

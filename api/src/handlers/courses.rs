@@ -52,7 +52,7 @@ pub struct CoursePlanBody {
     pub interval_days: Option<u32>,
     /// Local hours within which a single session may be moved.
     #[serde(default)]
-    pub hours: Option<HoursBody>,
+    pub hours: Option<PlanHoursBody>,
     /// Days of the week that are possible; all when none is named.
     #[serde(default)]
     #[schema(value_type = Vec<String>)]
@@ -74,7 +74,7 @@ pub struct CoursePlanBody {
 /// Local hours of a day, both ends included.
 #[derive(Debug, Clone, Copy, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-pub struct HoursBody {
+pub struct PlanHoursBody {
     /// From.
     #[schema(value_type = String)]
     pub from: TimeOfDay,

@@ -127,7 +127,10 @@ async fn enter(
             let after = &decision.after;
             let view = EnteredView {
                 id: entry.id.uuid(),
-                balance: ledger::balance(&after.course.ledger, ledger::taken(&after.sessions)),
+                balance: ledger::balance(
+                    &after.course.ledger,
+                    ledger::taken(&after.course.ledger, &after.sessions),
+                ),
             };
             Ok((decision, view))
         });

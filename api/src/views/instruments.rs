@@ -275,7 +275,7 @@ impl ScoreReviewView {
 
 /// How a PHQ-9 stands against the baseline.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
-pub struct ChangeView {
+pub struct ScoreChangeView {
     /// The baseline's sum.
     pub baseline: u32,
     /// Points since then; negative is better.
@@ -289,7 +289,7 @@ pub struct ChangeView {
     pub meaningful: bool,
 }
 
-impl ChangeView {
+impl ScoreChangeView {
     pub(super) fn of(change: Change) -> Self {
         Self {
             baseline: change.baseline,

@@ -65,7 +65,7 @@ pub struct LedgerView {
 impl LedgerView {
     /// The ledger of a record.
     pub fn of(record: &PatientRecord) -> Self {
-        let taken = ledger::taken(&record.sessions);
+        let taken = ledger::taken(&record.course.ledger, &record.sessions);
         Self {
             balance: ledger::balance(&record.course.ledger, taken),
             taken,

@@ -56,7 +56,10 @@ impl TodayPatient {
             first_name: patient.first_name.clone(),
             zone: patient.zone.name().to_owned(),
             comms: patient.comms.name().to_owned(),
-            lozenges_left: ledger::balance(&record.course.ledger, ledger::taken(&record.sessions)),
+            lozenges_left: ledger::balance(
+                &record.course.ledger,
+                ledger::taken(&record.course.ledger, &record.sessions),
+            ),
         }
     }
 }

@@ -12,7 +12,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
-use super::instruments::ChangeView;
+use super::instruments::ScoreChangeView;
 
 /// A stretch of sums with a name.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
@@ -40,7 +40,7 @@ pub struct ScorePointView {
     pub after_doses: usize,
     /// Against the baseline; only of a PHQ-9 that is not the baseline itself.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub change: Option<ChangeView>,
+    pub change: Option<ScoreChangeView>,
     /// Item 9; only of a PHQ-9.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub item9: Option<u32>,
@@ -54,7 +54,7 @@ impl ScorePointView {
             total: point.total,
             band: point.band.to_owned(),
             after_doses: point.after_doses,
-            change: point.change.map(ChangeView::of),
+            change: point.change.map(ScoreChangeView::of),
             item9: point.item9,
         }
     }

@@ -26,7 +26,7 @@ pub fn review_before(record: &SessionRecord, now: Instant) -> Option<ReviewDue> 
 
 pub(super) fn course_reasons(record: &SessionRecord, now: Instant) -> Vec<Reason> {
     let mut reasons = Vec::new();
-    if is_held(record, now) {
+    if record.course.unreadable || is_held(record, now) {
         reasons.push(Reason::new(
             ReasonCode::CourseHeld,
             "Your clinic has put your sessions on hold. Please talk to your clinic.",

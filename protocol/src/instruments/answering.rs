@@ -190,8 +190,15 @@ pub fn follow(
     let form = form(sent.instrument, rules);
     let back_to = now - minutes(rules.report_back_days.saturating_mul(24 * 60));
     let observed_at = sent.observed_at.unwrap_or(now).min(now).max(back_to);
-    let accepted =
-        accept(&form, &sent.answers).and_then(|()| not_too_soon(so_far, sent.instrument, rules, observed_at));
+    // What speaks of death is taken whenever it is said.
+    let waits = sent.instrument != InstrumentKey::Phq9 || item9::of(&sent.answers) == 0;
+    let accepted = accept(&form, &sent.answers).and_then(|()| {
+        if waits {
+            not_too_soon(so_far, sent.instrument, rules, observed_at)
+        } else {
+            Ok(())
+        }
+    });
     let followed = match sent.instrument {
         InstrumentKey::Phq9 => after_phq9(id, &sent.answers, so_far, reviews, protocol),
         InstrumentKey::Gad7 => After::default(),
@@ -201,11 +208,13 @@ pub fn follow(
     };
     if let Err(refusal) = accepted {
         // Nothing is told by a form that is not taken, so the words must not say that the clinic was told.
-        let speaks_of_danger = followed.show_now.is_some();
-        return Err(if speaks_of_danger {
-            with_help_first(refusal, &protocol.words.not_watched)
-        } else {
-            refusal
+        return Err(match refusal {
+            Refusal::Invalid(mut faults) if followed.show_now.is_some() => {
+                let words = &protocol.words.not_watched;
+                faults.0.insert(0, Fault::new("answers", words));
+                Refusal::Invalid(faults)
+            }
+            refusal => refusal,
         });
     }
     Ok(Followed {
@@ -231,20 +240,6 @@ fn accept(form: &Form<'_>, answers: &Answers) -> Result<(), Refusal> {
         _ => check(form, answers),
     };
     checked.map_err(Refusal::Invalid)
-}
-
-fn with_help_first(refusal: Refusal, words: &str) -> Refusal {
-    match refusal {
-        Refusal::Invalid(mut faults) => {
-            faults.0.insert(0, Fault::new("answers", words));
-            Refusal::Invalid(faults)
-        }
-        Refusal::WrongState { code, message } => Refusal::WrongState {
-            code,
-            message: format!("{words} {message}"),
-        },
-        other => other,
-    }
 }
 
 #[derive(Default)]

@@ -4,8 +4,8 @@
 use std::collections::BTreeSet;
 
 use super::{
-    ClockEffect, Phase, PlanDraft, PlanTerms, PlannedSession, SESSIONS_MAX, SignedPlan, Spacing, doses_of,
-    in_force, may_be_replanned,
+    ClockEffect, INTERVAL_HOURS_MAX, Phase, PlanDraft, PlanTerms, PlannedSession, SESSIONS_MAX, SignedPlan,
+    Spacing, doses_of, in_force, may_be_replanned,
 };
 use crate::document::Range;
 use crate::id::SessionId;
@@ -83,7 +83,7 @@ impl Slot {
             review_before: terms
                 .review_after_sessions
                 .iter()
-                .any(|after| after + 1 == ordinal),
+                .any(|after| after.checked_add(1) == Some(ordinal)),
             clock: clock.map(|change| (change, ClockEffect::of(&planned))),
         }
     }
@@ -274,9 +274,12 @@ fn check_terms(record: &PatientRecord, draft: &PlanDraft) -> Faults {
     if !course.induction_sessions.contains(terms.induction_sessions) {
         fault("induction_sessions", in_range(course.induction_sessions));
     }
-    if terms.min_interval_hours < plan.min_interval_hours {
+    if !(plan.min_interval_hours..=INTERVAL_HOURS_MAX).contains(&terms.min_interval_hours) {
         let least = plan.min_interval_hours;
-        fault("min_interval_hours", format!("must be {least} or more"));
+        fault(
+            "min_interval_hours",
+            format!("must be from {least} to {INTERVAL_HOURS_MAX}"),
+        );
     }
     if terms.max_doses_rolling_7d < 1 || terms.max_doses_rolling_7d > plan.max_doses_rolling_7d {
         let most = plan.max_doses_rolling_7d;
@@ -311,8 +314,12 @@ fn check_terms(record: &PatientRecord, draft: &PlanDraft) -> Faults {
         fault("first_on", "is not on one of the weekdays".to_owned());
     }
     let reviews = &terms.review_after_sessions;
-    if reviews.contains(&0) || !reviews.is_sorted_by(|one, next| one < next) {
-        fault("review_after_sessions", "must count up from 1 or more".to_owned());
+    let counted = reviews.iter().all(|after| (1..=SESSIONS_MAX).contains(after));
+    if !counted || !reviews.is_sorted_by(|one, next| one < next) {
+        fault(
+            "review_after_sessions",
+            format!("must count up, from 1 to {SESSIONS_MAX}"),
+        );
     }
     if record.order.is_none() {
         fault("order", "the patient has no signed order".to_owned());

@@ -35,17 +35,7 @@ pub fn move_session(
     context: &mut RuleContext<'_>,
 ) -> Result<Decision<SessionRecord>, Refusal> {
     let (session, now) = (&record.session, context.now);
-    if !matches!(
-        session.state,
-        SessionState::Scheduled
-            | SessionState::PrepOpen
-            | SessionState::Ready { unlocked_at: None }
-            | SessionState::Held { .. }
-    ) || record
-        .watch
-        .open_duties()
-        .any(|duty| duty.kind == DutyKind::LogDose)
-    {
+    if !is_untouched(record) {
         return Err(Refusal::wrong_state(
             "session-started",
             "the session was unlocked, has begun or is over; it cannot be moved",
@@ -118,6 +108,19 @@ pub fn move_session(
     Ok(draft.decide())
 }
 
+/// Whether nothing of the session can have been taken: it is to come, and no screen that was unlocked waits for its dose.
+fn is_untouched(record: &SessionRecord) -> bool {
+    let to_come = matches!(
+        record.session.state,
+        SessionState::Scheduled
+            | SessionState::PrepOpen
+            | SessionState::Ready { unlocked_at: None }
+            | SessionState::Held { .. }
+    );
+    let mut open = record.watch.open_duties();
+    to_come && open.all(|duty| duty.kind != DutyKind::LogDose)
+}
+
 /// Leaves one session of a plan out; the others stay where they are.
 pub fn skip(
     record: &SessionRecord,
@@ -131,12 +134,10 @@ pub fn skip(
             "the session belongs to no plan; cancel it instead",
         ));
     }
-    if !record.session.state.is_before_dose()
-        || matches!(record.session.state, SessionState::Unverified { .. })
-    {
+    if !is_untouched(record) {
         return Err(Refusal::wrong_state(
             "session-started",
-            "the session has begun or is over; it cannot be left out",
+            "the session was unlocked, has begun or is over; it cannot be left out",
         ));
     }
     let mut draft = Draft::of(record, context);

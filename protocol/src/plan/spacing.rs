@@ -3,7 +3,7 @@
 
 use chrono::Duration;
 
-use super::PlanTerms;
+use super::{INTERVAL_HOURS_MAX, PlanTerms};
 use crate::document::PlanRules;
 use crate::time::{Instant, Zone, minutes};
 
@@ -21,7 +21,9 @@ impl Spacing {
     pub fn of(rules: &PlanRules, terms: Option<&PlanTerms>) -> Self {
         let (hours, most) = (rules.min_interval_hours, rules.max_doses_rolling_7d);
         Self {
-            hours: terms.map_or(hours, |terms| terms.min_interval_hours.max(hours)),
+            hours: terms.map_or(hours, |terms| {
+                terms.min_interval_hours.min(INTERVAL_HOURS_MAX).max(hours)
+            }),
             most_in_week: terms.map_or(most, |terms| terms.max_doses_rolling_7d.clamp(1, most.max(1))),
         }
     }

@@ -35,7 +35,10 @@ fn enter(caller: &Caller, entries: &[NewEntry]) -> Result<(PatientRecord, Vec<Le
 }
 
 fn balance(record: &PatientRecord) -> Option<i64> {
-    ledger::balance(&record.course.ledger, ledger::taken(&record.sessions))
+    ledger::balance(
+        &record.course.ledger,
+        ledger::taken(&record.course.ledger, &record.sessions),
+    )
 }
 
 #[test]
@@ -123,7 +126,7 @@ fn the_dose_stays_locked_while_the_ledger_says_that_there_are_too_few() {
         let mut play = crate::play::Play::ready();
         let received = said(LedgerKind::Received { count: 6 + left });
         play.record.course = enter(&patient(), &[received]).unwrap().0.course;
-        play.record.around.lozenges_taken_elsewhere = 6;
+        play.record.around.lozenges_taken_elsewhere = Some(6);
         let reasons = gate::reasons(&play.record, play.now);
         let found = reasons
             .iter()

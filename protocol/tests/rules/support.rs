@@ -132,7 +132,7 @@ pub fn patient_record() -> PatientRecord {
                 gaps: Vec::new(),
             },
             other_doses: Vec::new(),
-            lozenges_taken_elsewhere: 0,
+            lozenges_taken_elsewhere: Some(0),
             other_open_cases: Vec::new(),
         },
     }

@@ -1,6 +1,7 @@
 //! A patient's own documents: all kinds in one table, loaded by one statement, saved where they differ.
 
 use bedside_protocol::course::Course;
+use bedside_protocol::id::ClinicId;
 use diesel::prelude::*;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -8,6 +9,7 @@ use serde::de::DeserializeOwned;
 use crate::dialect;
 use crate::error::Stop;
 use crate::records::changes::{Changes, Owner, changes, expect_one, sealed};
+use crate::records::load::or_nothing;
 use crate::rows::PatientDocumentRow;
 use crate::schema::patient_documents;
 use crate::seal::{self, Place};
@@ -25,6 +27,7 @@ macro_rules! lists {
                 .select(PatientDocumentRow::as_select())
                 .load(tx.connection)?;
             Ok(Course {
+                unreadable: false,
                 $($list: open(tx.shared, &rows, $kind)?,)*
             })
         }
@@ -56,6 +59,15 @@ lists! {
     scores: "score",
     score_reviews: "score_review",
     external_results: "external_result",
+}
+
+/// The same for a session: a course that cannot be read keeps no session from being watched. The damage is logged.
+pub(super) fn load_for_session(tx: &mut Tx<'_>, clinic: ClinicId, patient: &str) -> Result<Course, Stop> {
+    let read = load(tx, patient).map(Some);
+    Ok(or_nothing(clinic, read)?.unwrap_or_else(|| Course {
+        unreadable: true,
+        ..Course::default()
+    }))
 }
 
 /// Rows to insert and rows to update.

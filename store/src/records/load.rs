@@ -6,7 +6,7 @@ use bedside_protocol::case::{Case, Level};
 use bedside_protocol::course::Course;
 use bedside_protocol::duty::Duty;
 use bedside_protocol::id::{ClinicId, PersonId, SessionId};
-use bedside_protocol::ledger;
+use bedside_protocol::ledger::{self, LedgerEntry};
 use bedside_protocol::order::Order;
 use bedside_protocol::people::{Clinic, OnCallPerson, Patient};
 use bedside_protocol::record::{PatientRecord, SessionRecord, Surroundings};
@@ -55,8 +55,8 @@ pub(crate) fn session_of_patient(
         tx,
         Common::of(&record.around),
         &session.protocol_version,
-        &record.patient.id.to_string(),
-        &id.to_string(),
+        (&record.patient.id.to_string(), &id.to_string()),
+        &record.course.ledger,
     )?;
     whole(
         tx,
@@ -93,8 +93,9 @@ fn session_of(tx: &mut Tx<'_>, row: &SessionRow) -> Result<Option<SessionRecord>
     let patient = patient_value(tx.shared, &patient_row)?;
     let order = order_in_force(tx, &row.patient_id)?;
     let common = common(tx, session.clinic)?;
-    let around = surroundings(tx, common, &row.protocol_version, &row.patient_id, &row.id)?;
-    let course = course::load(tx, &row.patient_id)?;
+    let course = course::load_for_session(tx, session.clinic, &row.patient_id)?;
+    let subject = (row.patient_id.as_str(), row.id.as_str());
+    let around = surroundings(tx, common, &row.protocol_version, subject, &course.ledger)?;
     whole(tx, session, patient, order, course, around).map(Some)
 }
 
@@ -156,12 +157,14 @@ fn patient_of(tx: &mut Tx<'_>, row: &PatientRow) -> Result<Option<PatientRecord>
     }
     let version = Shared::protocol_in_force(tx.connection)?;
     let common = common(tx, patient.clinic)?;
+    let course = course::load(tx, &row.id)?;
+    let around = surroundings(tx, common, &version, (&row.id, &row.id), &course.ledger)?;
     Ok(Some(PatientRecord {
         order: order_in_force(tx, &row.id)?,
-        course: course::load(tx, &row.id)?,
+        course,
         sessions: sessions_of(tx, &row.id)?,
         watch: watch_of(tx, &row.id)?,
-        around: surroundings(tx, common, &version, &row.id, &row.id)?,
+        around,
         patient,
     }))
 }
@@ -350,8 +353,8 @@ fn surroundings(
     tx: &mut Tx<'_>,
     common: Common,
     protocol_version: &str,
-    patient: &str,
-    subject: &str,
+    (patient, subject): (&str, &str),
+    ledger: &[LedgerEntry],
 ) -> Result<Surroundings, Stop> {
     let protocol = tx.shared.protocol(tx.connection, protocol_version)?;
     let dosed: Vec<SessionRow> = sessions::table
@@ -361,10 +364,10 @@ fn surroundings(
         .select(SessionRow::as_select())
         .load(tx.connection)?;
     let other_doses: Vec<Instant> = dosed.iter().filter_map(|row| row.dosed_at).map(from_ms).collect();
-    let dosed: Vec<Session> = dosed
-        .iter()
-        .map(|row| session_value(tx.shared, row))
-        .collect::<Result<_, _>>()?;
+    // Another session that cannot be read shuts the gate and keeps nobody from being watched.
+    let clinic = common.clinic.id;
+    let read = dosed.iter().map(|row| session_value(tx.shared, row)).collect();
+    let dosed: Option<Vec<Session>> = or_nothing(clinic, Result::<Vec<_>, _>::map(read, Some))?;
     let of_patient = sessions::table
         .filter(sessions::patient_id.eq(patient))
         .select(sessions::id);
@@ -385,7 +388,7 @@ fn surroundings(
         roster: common.roster,
         watch_health: common.watch_health,
         other_doses,
-        lozenges_taken_elsewhere: ledger::taken(&dosed),
+        lozenges_taken_elsewhere: dosed.map(|dosed| ledger::taken(ledger, &dosed)),
         other_open_cases,
     })
 }
