@@ -78,7 +78,7 @@ pub struct BadTokenKey;
 /// Makes and opens access tokens.
 ///
 /// A signature takes longer to check than most answers to make. So what a genuine token says is remembered under the token's
-/// hash until its time is over, and a phone that asks again is not checked by signature again.
+/// hash while there is room, its time is asked at each use, and a phone that asks again is not checked by signature again.
 pub struct Tokens {
     encoding: EncodingKey,
     decoding: DecodingKey,

@@ -118,7 +118,6 @@ pub fn sign(
             SlotChange::Dropped => {
                 let mut draft = Draft::of(there, context);
                 call_off(&mut draft, "no longer in the patient's plan".to_owned());
-                draft.record.session.slot = None;
                 changed.push(draft.decide());
             }
             SlotChange::New | SlotChange::Left => {}

@@ -169,7 +169,7 @@ fn at_the_beginning_every_reason_is_given_at_once() {
 #[test]
 fn nothing_but_the_clinic_is_asked_of_a_later_session_that_swallows() {
     let mut play = Play::planned();
-    play.record.session.ordinal = 2;
+    play.record.around.other_doses = vec![play.planned_at() - minutes(7 * 24 * 60)];
     let mut swallow = order(1, 10);
     swallow.content.instruction.after_hold = bedside_protocol::order::AfterHold::Swallow;
     play.record.order = Some(swallow);

@@ -135,6 +135,28 @@ fn the_dose_stays_locked_while_the_ledger_says_that_there_are_too_few() {
     }
 }
 
+#[test]
+fn doses_from_before_the_first_package_are_not_counted() {
+    let mut play = crate::play::Play::dosed();
+    let session = play.record.session.clone();
+    let before = session.t0() - chrono::Duration::hours(1);
+    for (received_at, taken) in [(before, 2), (session.t0() + chrono::Duration::hours(1), 0)] {
+        let (record, mut seed) = (patient_record(), 3);
+        let (decision, _) = with_context(&mut seed, received_at, patient(), |context| {
+            ledger::enter(&record, said(LedgerKind::Received { count: 6 }), context)
+        })
+        .unwrap();
+        let kept = &decision.after.course.ledger;
+        assert_eq!(ledger::taken(kept, std::slice::from_ref(&session)), taken);
+    }
+    play.record.course.unreadable = true;
+    assert!(
+        gate::reasons(&play.record, play.now)
+            .iter()
+            .any(|reason| reason.code == ReasonCode::CourseHeld)
+    );
+}
+
 fn any_kind() -> impl Strategy<Value = LedgerKind> {
     let count = 1_u32..=200;
     prop_oneof![

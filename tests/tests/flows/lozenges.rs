@@ -10,6 +10,7 @@ on_both_engines!(
     lozenges_are_counted_down_by_doses_and_a_count_that_differs_reaches_the_worklist,
     the_dose_stays_locked_while_too_few_lozenges_are_left,
     an_entry_that_cannot_be_is_refused_by_field_and_one_sent_twice_is_one,
+    a_damaged_line_keeps_nobody_from_being_watched_and_opens_no_dose,
 );
 
 fn said(kind: &str, count: i64) -> Value {
@@ -152,4 +153,22 @@ async fn an_entry_that_cannot_be_is_refused_by_field_and_one_sent_twice_is_one(e
     let again = keyed.post("/v1/me/lozenges", &said("received", 12)).expect(201);
     assert_eq!(again.header("idempotent-replayed"), Some("true"));
     assert_eq!(ledger(&play)["balance"], 12);
+}
+
+async fn a_damaged_line_keeps_nobody_from_being_watched_and_opens_no_dose(engine: Database) {
+    let mut play = Play::planned(Clinic::open(engine).await).await;
+    play.phone
+        .post("/v1/me/lozenges", &said("received", 12))
+        .expect(201);
+    play.until_dosed().await;
+    let bytes = play.clinic.database().some_bytes();
+    // With a version of its own, as any change has that comes by the program.
+    play.clinic.execute(&format!(
+        "UPDATE patient_documents SET doc_sealed = {bytes}; UPDATE patients SET version = version + 1"
+    ));
+    play.answer_checks(&[(10, "C4", 0)]).await;
+    play.to_minute(20).await;
+    assert_eq!(play.duty("C5", 0)["state"], "missed");
+    assert_eq!(Play::causes(&play.case()), ["missed_check_in"]);
+    assert_eq!(play.case()["level"], "P1");
 }
