@@ -6,10 +6,11 @@ use actix_web::{HttpRequest, HttpResponse};
 use aws_lc_rs::digest;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use bedside_protocol::refusal::Refusal;
 use bedside_store::Done;
 use serde::Serialize;
 
-use crate::error::ApiError;
+use crate::error::{ApiError, CHANGED_MEANWHILE};
 
 /// What an answer to an earlier request carries.
 const REPLAYED: HeaderName = HeaderName::from_static("idempotent-replayed");
@@ -65,8 +66,23 @@ pub fn versioned<T: Serialize>(body: &T, version: u64) -> HttpResponse {
         .json(body)
 }
 
+/// Lets an edit of `what` through if `If-Match` names the version that stands.
+pub fn only_of_version(
+    request: &HttpRequest,
+    what: &'static str,
+) -> impl Fn(u64) -> Result<(), Refusal> + Send + 'static {
+    let is_version = matches_version(request);
+    move |version| {
+        if is_version(version) {
+            return Ok(());
+        }
+        let message = format!("the {what} was changed meanwhile");
+        Err(Refusal::wrong_state(CHANGED_MEANWHILE, message))
+    }
+}
+
 /// Whether `If-Match` names this version.
-pub fn matches_version(request: &HttpRequest) -> impl Fn(u64) -> bool + Send + 'static {
+fn matches_version(request: &HttpRequest) -> impl Fn(u64) -> bool + Send + 'static {
     let given: Option<String> = request
         .headers()
         .get(IF_MATCH)

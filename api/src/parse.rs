@@ -4,7 +4,7 @@
 //! line break in a name can never reach a mail header or a page's attribute.
 
 use bedside_protocol::refusal::{Fault, Faults, Refusal};
-use bedside_protocol::time::Instant;
+use bedside_protocol::time::{Instant, Zone};
 use chrono::{DateTime, Duration, NaiveDate, NaiveTime, Timelike as _, Utc};
 use serde::{Deserialize, Deserializer};
 
@@ -150,6 +150,17 @@ impl Checks {
             self.fault(field, "must be a telephone number such as +1 (555) 010-0199");
         }
         text.to_owned()
+    }
+
+    /// The name of a time zone.
+    pub fn zone(&mut self, field: &str, name: &str) -> Zone {
+        Zone::named(name).unwrap_or_else(|_| {
+            self.fault(
+                field,
+                "must be the name of an IANA time zone, such as America/New_York",
+            );
+            Zone::UTC
+        })
     }
 
     /// A password to be set.

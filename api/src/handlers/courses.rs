@@ -13,16 +13,15 @@ use bedside_protocol::plan::{
 use bedside_protocol::record::Decision;
 use bedside_protocol::refusal::Refusal;
 use bedside_protocol::session::MoveCause;
-use bedside_protocol::time::Zone;
 use bedside_store::Done;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use uuid::Uuid;
 
-use crate::answer::{done, done_with, matches_version, ok, versioned};
+use crate::answer::{done, done_with, ok, only_of_version, versioned};
 use crate::app::App;
 use crate::auth::Staff;
-use crate::error::{ApiError, CHANGED_MEANWHILE, Problem};
+use crate::error::{ApiError, Problem};
 use crate::extract::Body;
 use crate::handlers::patients::CreatedView;
 use crate::handlers::sessions::{ReasonBody, reason};
@@ -279,24 +278,16 @@ pub async fn change_zone(
     id: Path<Uuid>,
     body: Body<ZoneBody>,
 ) -> Result<HttpResponse, ApiError> {
-    let is_version = matches_version(&request);
-    let zone = Zone::named(&body.value.zone).map_err(|_| {
-        ApiError::invalid(
-            "zone",
-            "must be the name of an IANA time zone, such as America/New_York",
-        )
-    })?;
+    let only_of_version = only_of_version(&request, "patient");
+    let mut checks = Checks::new();
+    let zone = checks.zone("zone", &body.value.zone);
+    checks.done()?;
     let changed = app.store.decide_course(
         staff.scope(),
         PersonId::from(*id),
         None,
         move |record, sessions, context| {
-            if !is_version(record.patient.version) {
-                return Err(Refusal::wrong_state(
-                    CHANGED_MEANWHILE,
-                    "the patient was changed meanwhile",
-                ));
-            }
+            only_of_version(record.patient.version)?;
             let decision = plan::change_zone(record, sessions, zone, context);
             let moved: Vec<Uuid> = decision
                 .changed

@@ -8,17 +8,15 @@ use bedside_protocol::order::{self, AfterHold, Instruction, OrderDraft};
 use bedside_protocol::people::{CommsStatus, EmergencyContact, StaffRole};
 use bedside_protocol::planning;
 use bedside_protocol::record::{Decision, Fact};
-use bedside_protocol::refusal::Refusal;
-use bedside_protocol::time::Zone;
 use bedside_store::{CreateAccountError, Done, NewPatient};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use uuid::Uuid;
 
-use crate::answer::{done_with, matches_version, ok, versioned};
+use crate::answer::{done_with, ok, only_of_version, versioned};
 use crate::app::App;
 use crate::auth::Staff;
-use crate::error::{ApiError, CHANGED_MEANWHILE, Problem};
+use crate::error::{ApiError, Problem};
 use crate::extract::Body;
 use crate::parse::{ADDRESS_MAX, Checks, Day, NAME_MAX, TimeOfDay};
 use crate::views::{OrderView, PatientView, ResultView};
@@ -56,20 +54,14 @@ pub struct EmergencyContactBody {
 impl PatientBody {
     fn parse(&self) -> Result<NewPatient, ApiError> {
         let mut checks = Checks::new();
-        let zone = Zone::named(&self.zone);
-        if zone.is_err() {
-            checks.fault(
-                "zone",
-                "must be the name of an IANA time zone, such as America/New_York",
-            );
-        }
+        let zone = checks.zone("zone", &self.zone);
         let new = NewPatient {
             name: checks.line("name", &self.name, NAME_MAX),
             first_name: checks.line("first_name", &self.first_name, NAME_MAX),
             email: checks.email("email", &self.email),
             phone: checks.phone("phone", &self.phone),
             address: checks.line("address", &self.address, ADDRESS_MAX),
-            zone: zone.unwrap_or(Zone::UTC),
+            zone,
             emergency_contact: EmergencyContact {
                 name: checks.line("emergency_contact.name", &self.emergency_contact.name, NAME_MAX),
                 phone: checks.phone("emergency_contact.phone", &self.emergency_contact.phone),
@@ -210,16 +202,11 @@ pub async fn set_comms(
     id: Path<Uuid>,
     body: Body<CommsBody>,
 ) -> Result<HttpResponse, ApiError> {
-    let (is_version, status) = (matches_version(&request), body.value.status);
+    let (only_of_version, status) = (only_of_version(&request, "patient"), body.value.status);
     let set = app
         .store
         .decide_patient(staff.scope(), PersonId::from(*id), None, move |record, _| {
-            if !is_version(record.patient.version) {
-                return Err(Refusal::wrong_state(
-                    CHANGED_MEANWHILE,
-                    "the patient was changed meanwhile",
-                ));
-            }
+            only_of_version(record.patient.version)?;
             let mut decision = Decision::unchanged(record);
             if record.patient.comms != status {
                 let detail = serde_json::json!({"from": record.patient.comms, "to": status});

@@ -4,7 +4,6 @@ use actix_web::web::Data;
 use actix_web::{HttpRequest, HttpResponse, get, post, put};
 use bedside_protocol::id::PersonId;
 use bedside_protocol::people::OnCallPlace;
-use bedside_protocol::refusal::Refusal;
 use bedside_protocol::roster::{
     self, Cover, CoverRequest, Holiday, Hours, LocalMoment, Roster, Rotation, Shift, Weekday,
 };
@@ -12,10 +11,10 @@ use serde::Deserialize;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
-use crate::answer::{mark_replayed, matches_version, ok, versioned};
+use crate::answer::{mark_replayed, ok, only_of_version, versioned};
 use crate::app::App;
 use crate::auth::Staff;
-use crate::error::{ApiError, CHANGED_MEANWHILE, Problem};
+use crate::error::{ApiError, Problem};
 use crate::extract::Body;
 use crate::parse::{Day, TimeOfDay, When};
 use crate::routes::ROSTER;
@@ -249,15 +248,12 @@ pub async fn set(
     request: HttpRequest,
     body: Body<RosterBody>,
 ) -> Result<HttpResponse, ApiError> {
-    let is_version = matches_version(&request);
+    let only_of_version = only_of_version(&request, "roster");
     let roster = Roster::from(body.value);
     let edited = app
         .store
         .edit_roster(staff.scope(), staff.clinic, None, move |kept, now| {
-            if !is_version(kept.version) {
-                let message = "the roster was changed meanwhile";
-                return Err(Refusal::wrong_state(CHANGED_MEANWHILE, message));
-            }
+            only_of_version(kept.version)?;
             roster::check(&roster, kept.plan.zone, &kept.plan.staff, now)?;
             Ok(roster.clone())
         });

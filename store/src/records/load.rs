@@ -348,6 +348,21 @@ fn common(tx: &mut Tx<'_>, clinic_id: ClinicId) -> Result<Common, Stop> {
     })
 }
 
+/// Lozenges of other sessions' doses. No session is opened where nobody keeps the ledger; one that cannot be read shuts the
+/// gate and keeps nobody from being watched.
+fn lozenges_of(
+    tx: &Tx<'_>,
+    clinic: ClinicId,
+    dosed: &[SessionRow],
+    ledger: &[LedgerEntry],
+) -> Result<Option<u32>, Stop> {
+    if ledger.is_empty() {
+        return Ok(Some(0));
+    }
+    let read: Result<Vec<Session>, Stop> = dosed.iter().map(|row| session_value(tx.shared, row)).collect();
+    or_nothing(clinic, read.map(|dosed| Some(ledger::taken(ledger, &dosed))))
+}
+
 /// What a record knows besides its own subject.
 fn surroundings(
     tx: &mut Tx<'_>,
@@ -364,10 +379,7 @@ fn surroundings(
         .select(SessionRow::as_select())
         .load(tx.connection)?;
     let other_doses: Vec<Instant> = dosed.iter().filter_map(|row| row.dosed_at).map(from_ms).collect();
-    // Another session that cannot be read shuts the gate and keeps nobody from being watched.
-    let clinic = common.clinic.id;
-    let read = dosed.iter().map(|row| session_value(tx.shared, row)).collect();
-    let dosed: Option<Vec<Session>> = or_nothing(clinic, Result::<Vec<_>, _>::map(read, Some))?;
+    let lozenges_taken_elsewhere = lozenges_of(tx, common.clinic.id, &dosed, ledger)?;
     let of_patient = sessions::table
         .filter(sessions::patient_id.eq(patient))
         .select(sessions::id);
@@ -388,7 +400,7 @@ fn surroundings(
         roster: common.roster,
         watch_health: common.watch_health,
         other_doses,
-        lozenges_taken_elsewhere: dosed.map(|dosed| ledger::taken(ledger, &dosed)),
+        lozenges_taken_elsewhere,
         other_open_cases,
     })
 }
