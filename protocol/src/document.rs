@@ -38,7 +38,7 @@ pub use vitals::{DuringLimits, InputSanity, PreDoseLimits, Pressures, PulseLimit
 pub use words::Words;
 
 /// The document this program ships.
-const SHIPPED: &str = include_str!("../documents/default-1.json");
+const SHIPPED: &str = include_str!("../documents/default-2.json");
 
 /// What is wrong with a document, and where.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -80,7 +80,7 @@ impl Range {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ProtocolDocument {
-    /// The version sessions are pinned to, such as `default-1`.
+    /// The version sessions are pinned to, such as `default-2`.
     pub version: String,
     /// What the document is called.
     pub title: String,

@@ -34,9 +34,20 @@ fn roster(field: &str, value: Value) -> Value {
 #[test]
 fn the_shipped_document_is_good_and_reads_back_as_itself() {
     let document = ProtocolDocument::shipped().unwrap();
-    assert_eq!(document.version, "default-1");
+    assert_eq!(document.version, "default-2");
     let again = ProtocolDocument::parse(&serde_json::to_string(&document).unwrap()).unwrap();
     assert_eq!(again, document);
+}
+
+#[test]
+fn a_document_that_databases_hold_under_its_version_is_read_by_every_later_program() {
+    let first = include_str!("../../documents/default-1.json");
+    assert_eq!(
+        first.len(),
+        22_603,
+        "its text is what databases hold; a change is a new version"
+    );
+    assert_eq!(ProtocolDocument::parse(first).unwrap().version, "default-1");
 }
 
 #[test]

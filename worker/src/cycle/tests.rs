@@ -56,7 +56,7 @@ async fn clinic() -> Clinic {
         .await
         .unwrap();
     store
-        .ensure_protocol(include_str!("../../../protocol/documents/default-1.json"))
+        .ensure_protocol(include_str!("../../../protocol/documents/default-2.json"))
         .await
         .unwrap();
     let new = NewClinic {
