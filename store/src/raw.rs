@@ -2,7 +2,10 @@
 //!
 //! Behind the feature `raw-sql`, which no program turns on. Nothing of the store's guards applies here.
 
-use diesel::connection::SimpleConnection as _;
+use std::collections::HashMap;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use diesel::connection::{InstrumentationEvent, SimpleConnection as _};
 use diesel::prelude::*;
 use diesel::sql_types::Text;
 
@@ -52,4 +55,38 @@ impl Raw {
         let sql = dialect::columns_query(self.engine);
         self.texts(sql)
     }
+}
+
+/// Statements by the id that they name.
+static NOTED: Mutex<Option<HashMap<String, Vec<String>>>> = Mutex::new(None);
+
+fn noted() -> MutexGuard<'static, Option<HashMap<String, Vec<String>>>> {
+    NOTED.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Lets connections that are made from now on note their statements, for [`statements_about`].
+pub fn note_statements() -> Result<(), RawError> {
+    Ok(diesel::connection::set_default_instrumentation(|| {
+        Some(Box::new(|event: InstrumentationEvent<'_>| note(&event)))
+    })?)
+}
+
+fn note(event: &InstrumentationEvent<'_>) {
+    if let InstrumentationEvent::StartQuery { query, .. } = event
+        && let Some(noted) = noted().as_mut().filter(|noted| !noted.is_empty())
+    {
+        let statement = query.to_string();
+        for (id, statements) in noted {
+            if statement.contains(id.as_str()) {
+                statements.push(statement.clone());
+            }
+        }
+    }
+}
+
+/// The statements that named an id since the last question about it, in their order; none at the first.
+pub fn statements_about(id: &str) -> Vec<String> {
+    let mut noted = noted();
+    let of_id = noted.get_or_insert_default().insert(id.to_owned(), Vec::new());
+    of_id.unwrap_or_default()
 }

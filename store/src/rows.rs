@@ -3,9 +3,9 @@
 use diesel::prelude::*;
 
 use crate::schema::{
-    accounts, answers, audit, cases, check_ins, clinics, duties, idempotency, links, on_call, orders, outbox,
-    patient_documents, patients, readings, record_stamps, refresh_tokens, refused_addresses, rosters,
-    sessions, sitters, watch_gaps,
+    accounts, answers, audit, cases, check_ins, clinic_rows, clinics, duties, idempotency, links, on_call,
+    orders, outbox, patient_documents, patients, readings, record_rows, record_stamps, refresh_tokens,
+    refused_addresses, rosters, sessions, sitters, watch_gaps,
 };
 
 #[derive(Debug, Clone, Queryable, Selectable, Insertable)]
@@ -316,6 +316,41 @@ pub(crate) struct RefusedAddressRow {
     pub notice_id: String,
     pub told_at: Option<i64>,
     pub cleared_at: Option<i64>,
+}
+
+/// A row of what a record is made of.
+#[derive(Debug, Clone, Queryable, Selectable)]
+#[diesel(table_name = record_rows)]
+pub(crate) struct RecordRow {
+    pub subject_id: String,
+    pub part: String,
+    pub id: String,
+    pub position: i32,
+    pub number: Option<i64>,
+    pub at: Option<i64>,
+    pub kind: Option<String>,
+    pub level: Option<String>,
+    pub doc: Option<String>,
+    pub sealed: Option<Vec<u8>>,
+}
+
+/// A row of what every record of a clinic knows besides.
+#[derive(Debug, Clone, Queryable, Selectable)]
+#[diesel(table_name = clinic_rows)]
+pub(crate) struct ClinicPartRow {
+    pub part: String,
+    pub id: String,
+    pub position: i32,
+    pub number: Option<i64>,
+    pub slug: Option<String>,
+    pub name: Option<String>,
+    pub zone: Option<String>,
+    pub phone: Option<String>,
+    pub place: Option<String>,
+    pub from_at: Option<i64>,
+    pub to_at: Option<i64>,
+    pub sealed: Option<Vec<u8>>,
+    pub more_sealed: Option<Vec<u8>>,
 }
 
 #[derive(Debug, Clone, Queryable, Selectable)]

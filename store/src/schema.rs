@@ -406,6 +406,42 @@ diesel::table! {
 }
 
 diesel::table! {
+    /// A view: the rows of patients' and sessions' records.
+    record_rows (subject_id, part, id) {
+        subject_id -> Text,
+        part -> Text,
+        id -> Text,
+        position -> Integer,
+        number -> Nullable<BigInt>,
+        at -> Nullable<BigInt>,
+        kind -> Nullable<Text>,
+        level -> Nullable<Text>,
+        doc -> Nullable<Text>,
+        sealed -> Nullable<Binary>,
+    }
+}
+
+diesel::table! {
+    /// A view: what every record of a clinic knows besides its subject.
+    clinic_rows (clinic_id, part, id) {
+        clinic_id -> Text,
+        part -> Text,
+        id -> Text,
+        position -> Integer,
+        number -> Nullable<BigInt>,
+        slug -> Nullable<Text>,
+        name -> Nullable<Text>,
+        zone -> Nullable<Text>,
+        phone -> Nullable<Text>,
+        place -> Nullable<Text>,
+        from_at -> Nullable<BigInt>,
+        to_at -> Nullable<BigInt>,
+        sealed -> Nullable<Binary>,
+        more_sealed -> Nullable<Binary>,
+    }
+}
+
+diesel::table! {
     /// A view: all that a kept record is compared with. One row for each patient.
     record_stamps (patient_id) {
         patient_id -> Text,

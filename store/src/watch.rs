@@ -16,7 +16,8 @@ use diesel::prelude::*;
 use crate::clock::{from_ms, to_ms};
 use crate::dialect;
 use crate::error::{DatabaseError, Stop, StoreError};
-use crate::rows::GapRow;
+use crate::records::parts::ClinicParts;
+use crate::rows::{ClinicPartRow, GapRow};
 use crate::schema::{
     duties, heartbeats, outbox, patients, postponements, sessions, standby, watch, watch_gaps,
 };
@@ -76,15 +77,14 @@ pub struct Heartbeat {
 }
 
 /// What is known of the watch.
-pub(crate) fn health(tx: &mut Tx<'_>) -> Result<WatchHealth, Stop> {
+fn health(tx: &mut Tx<'_>) -> Result<WatchHealth, Stop> {
     let last: Option<i64> = watch::table
         .find(1)
         .select(watch::machine_at)
         .first(tx.connection)
         .optional()?;
-    let known_from = to_ms(tx.now - GAPS_KNOWN_FOR);
     let gaps: Vec<GapRow> = watch_gaps::table
-        .filter(watch_gaps::to_at.gt(known_from))
+        .filter(watch_gaps::to_at.gt(gaps_known_from(tx.now)))
         .order(watch_gaps::from_at)
         .select(GapRow::as_select())
         .load(tx.connection)?;
@@ -93,6 +93,30 @@ pub(crate) fn health(tx: &mut Tx<'_>) -> Result<WatchHealth, Stop> {
         silent_for: silent_for(last, tx.machine_now),
         gaps,
     })
+}
+
+/// The same, of rows that were loaded with those of a clinic.
+pub(crate) fn health_in(tx: &Tx<'_>, parts: &ClinicParts) -> Result<WatchHealth, Stop> {
+    let last = parts.of("watch").find_map(|row| row.from_at);
+    let mut gaps: Vec<WatchGap> = parts.of("watch_gaps").map(gap_in).collect::<Result<_, _>>()?;
+    gaps.sort_by_key(|gap| (gap.from, gap.id));
+    Ok(WatchHealth {
+        silent_for: silent_for(last, tx.machine_now),
+        gaps,
+    })
+}
+
+/// Gaps that ended then or earlier are no part of a record any more, milliseconds.
+pub(crate) fn gaps_known_from(now: Instant) -> i64 {
+    to_ms(now - GAPS_KNOWN_FOR)
+}
+
+fn gap_in(row: &ClinicPartRow) -> Result<WatchGap, Stop> {
+    gap_of(
+        &row.id,
+        row.from_at.unwrap_or_default(),
+        row.to_at.unwrap_or_default(),
+    )
 }
 
 /// How long ago the last verified cycle was. A heartbeat well ahead of the clock tells nothing: after a clock was set
@@ -106,19 +130,23 @@ fn silent_for(last: Option<i64>, machine_now: Instant) -> Option<Duration> {
 /// The health of a record that was kept, as it is now: `last` was read anew, and a gap that has become old is left out.
 pub(crate) fn renew(health: &mut WatchHealth, last: Option<i64>, now: Instant, machine_now: Instant) {
     health.silent_for = silent_for(last, machine_now);
-    let known_from = to_ms(now - GAPS_KNOWN_FOR);
+    let known_from = gaps_known_from(now);
     health.gaps.retain(|gap| to_ms(gap.to) > known_from);
 }
 
 fn gap_value(row: &GapRow) -> Result<WatchGap, Stop> {
+    gap_of(&row.id, row.from_at, row.to_at)
+}
+
+fn gap_of(id: &str, from_at: i64, to_at: i64) -> Result<WatchGap, Stop> {
     let corrupt = |_| DatabaseError::Corrupt {
         table: "watch_gaps",
-        row: row.id.clone(),
+        row: id.to_owned(),
     };
     Ok(WatchGap {
-        id: row.id.parse().map_err(corrupt)?,
-        from: from_ms(row.from_at),
-        to: from_ms(row.to_at),
+        id: id.parse().map_err(corrupt)?,
+        from: from_ms(from_at),
+        to: from_ms(to_at),
     })
 }
 

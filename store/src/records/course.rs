@@ -1,4 +1,4 @@
-//! A patient's own documents: all kinds in one table, loaded by one statement, saved where they differ.
+//! A patient's own documents: all kinds in one table, saved where they differ.
 
 use bedside_protocol::course::Course;
 use bedside_protocol::id::ClinicId;
@@ -10,9 +10,9 @@ use crate::dialect;
 use crate::error::Stop;
 use crate::records::changes::{Changes, Owner, changes, expect_one, sealed};
 use crate::records::load::or_nothing;
+use crate::records::parts::Parts;
 use crate::rows::PatientDocumentRow;
 use crate::schema::patient_documents;
-use crate::seal::{self, Place};
 use crate::store::Shared;
 use crate::transaction::Tx;
 
@@ -20,15 +20,10 @@ use crate::transaction::Tx;
 macro_rules! lists {
     ($($list:ident: $kind:literal),* $(,)?) => {
         /// A patient's course.
-        pub(super) fn load(tx: &mut Tx<'_>, patient: &str) -> Result<Course, Stop> {
-            let rows: Vec<PatientDocumentRow> = patient_documents::table
-                .filter(patient_documents::patient_id.eq(patient))
-                .order((patient_documents::kind, patient_documents::position))
-                .select(PatientDocumentRow::as_select())
-                .load(tx.connection)?;
+        pub(super) fn of_patient(shared: &Shared, parts: &Parts, patient: &str) -> Result<Course, Stop> {
             Ok(Course {
                 unreadable: false,
-                $($list: open(tx.shared, &rows, $kind)?,)*
+                $($list: open(shared, parts, patient, $kind)?,)*
             })
         }
 
@@ -62,8 +57,13 @@ lists! {
 }
 
 /// The same for a session: a course that cannot be read keeps no session from being watched. The damage is logged.
-pub(super) fn load_for_session(tx: &mut Tx<'_>, clinic: ClinicId, patient: &str) -> Result<Course, Stop> {
-    let read = load(tx, patient).map(Some);
+pub(super) fn of_session(
+    shared: &Shared,
+    clinic: ClinicId,
+    parts: &Parts,
+    patient: &str,
+) -> Result<Course, Stop> {
+    let read = of_patient(shared, parts, patient).map(Some);
     Ok(or_nothing(clinic, read)?.unwrap_or_else(|| Course {
         unreadable: true,
         ..Course::default()
@@ -126,18 +126,13 @@ impl CourseChanges {
 
 fn open<T: DeserializeOwned>(
     shared: &Shared,
-    rows: &[PatientDocumentRow],
+    parts: &Parts,
+    patient: &str,
     kind: &str,
 ) -> Result<Vec<T>, Stop> {
-    let of_kind = rows.iter().filter(|row| row.kind == kind);
-    of_kind
-        .map(|row| {
-            let place = Place {
-                table: "patient_documents",
-                column: "doc_sealed",
-                row: &row.id,
-            };
-            Ok(seal::open_json(&shared.keys, place, &row.doc_sealed)?)
-        })
+    parts
+        .of(patient, "patient_documents")
+        .filter(|row| row.kind.as_deref() == Some(kind))
+        .map(|row| row.open(shared, "patient_documents", "doc_sealed"))
         .collect()
 }

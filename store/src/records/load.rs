@@ -1,4 +1,5 @@
-//! Loading a record whole, in a bounded number of statements whatever its size.
+//! Loading a record whole, in three statements whatever its size: the row that guards it, the rows that hang on it, and what
+//! every record of the clinic knows.
 
 use std::sync::Arc;
 
@@ -18,14 +19,13 @@ use diesel::prelude::*;
 use serde::de::DeserializeOwned;
 
 use super::on_call;
+use super::parts::{ClinicParts, Parts};
 use crate::clock::from_ms;
 use crate::dialect;
 use crate::error::{DatabaseError, Stop};
 use crate::records::course;
-use crate::rows::{CaseRow, ClinicRow, DutyRow, OrderRow, PatientRow, SessionRow};
-use crate::schema::{
-    answers, cases, check_ins, clinics, duties, orders, patients, readings, sessions, sitters,
-};
+use crate::rows::{CaseRow, ClinicRow, OrderRow, PatientRow, RecordRow, SessionRow};
+use crate::schema::{clinics, orders, patients, sessions};
 use crate::seal::{self, Place};
 use crate::store::Shared;
 use crate::transaction::Tx;
@@ -41,7 +41,7 @@ pub(crate) fn session(tx: &mut Tx<'_>, id: SessionId) -> Result<Option<SessionRe
     row.map_or(Ok(None), |row| session_of(tx, &row))
 }
 
-/// A session of a patient whose record was loaded in this transaction: what the two share is not loaded twice. `None` when
+/// A session of a patient whose record was loaded in this transaction: what the two share is not opened twice. `None` when
 /// it is not one of theirs.
 pub(crate) fn session_of_patient(
     tx: &mut Tx<'_>,
@@ -51,22 +51,14 @@ pub(crate) fn session_of_patient(
     let Some(session) = record.sessions.iter().find(|session| session.id == id) else {
         return Ok(None);
     };
-    let around = surroundings(
-        tx,
-        Common::of(&record.around),
-        &session.protocol_version,
-        (&record.patient.id.to_string(), &id.to_string()),
-        &record.course.ledger,
-    )?;
-    whole(
-        tx,
-        session.clone(),
-        record.patient.clone(),
-        record.order.clone(),
-        record.course.clone(),
-        around,
-    )
-    .map(Some)
+    let parts = Parts::of_session(tx, &record.patient.id.to_string(), &id.to_string())?;
+    let shared = Shares {
+        patient: record.patient.clone(),
+        order: record.order.clone(),
+        course: record.course.clone(),
+        common: Common::of(&record.around),
+    };
+    whole(tx, session.clone(), shared, &parts).map(Some)
 }
 
 /// A session that is about to change: other writers wait, and the clock is read after our own wait.
@@ -81,54 +73,54 @@ fn session_of(tx: &mut Tx<'_>, row: &SessionRow) -> Result<Option<SessionRecord>
     if !tx.scope.sees_session(session.clinic, session.patient, session.id) {
         return Ok(None);
     }
-    let patient_row = patients::table
-        .find(&row.patient_id)
-        .select(PatientRow::as_select())
-        .first(tx.connection)
-        .optional()?
+    let parts = Parts::of_session(tx, &row.patient_id, &row.id)?;
+    let patient_row = parts
+        .of(&row.patient_id, "patients")
+        .next()
         .ok_or_else(|| DatabaseError::Corrupt {
             table: "patients",
             row: row.patient_id.clone(),
         })?;
-    let patient = patient_value(tx.shared, &patient_row)?;
-    let order = order_in_force(tx, &row.patient_id)?;
-    let common = common(tx, session.clinic)?;
-    let course = course::load_for_session(tx, session.clinic, &row.patient_id)?;
-    let subject = (row.patient_id.as_str(), row.id.as_str());
-    let around = surroundings(tx, common, &row.protocol_version, subject, &course.ledger)?;
-    whole(tx, session, patient, order, course, around).map(Some)
+    let mut patient: Patient = patient_row.open(tx.shared, "patients", "profile_sealed")?;
+    patient.version = patient_row.version();
+    let shared = Shares {
+        patient,
+        order: newest_order(tx.shared, &parts, &row.patient_id)?,
+        course: course::of_session(tx.shared, session.clinic, &parts, &row.patient_id)?,
+        common: common(tx, session.clinic)?,
+    };
+    whole(tx, session, shared, &parts).map(Some)
 }
 
-/// The rest of a session's record: the rows that hang on it.
-fn whole(
-    tx: &mut Tx<'_>,
-    session: Session,
+/// What the records of a patient and of their sessions share.
+struct Shares {
     patient: Patient,
     order: Option<Order>,
     course: Course,
-    around: Surroundings,
-) -> Result<SessionRecord, Stop> {
+    common: Common,
+}
+
+/// A session's record, of its rows.
+fn whole(tx: &mut Tx<'_>, session: Session, shared: Shares, parts: &Parts) -> Result<SessionRecord, Stop> {
     let id = session.id.to_string();
-    macro_rules! documents {
-        ($table:ident) => {{
-            let rows: Vec<(String, Vec<u8>)> = $table::table
-                .filter($table::session_id.eq(&id))
-                .order($table::position)
-                .select(($table::id, $table::doc_sealed))
-                .load(tx.connection)?;
-            open_all(tx.shared, stringify!($table), &rows)?
-        }};
-    }
+    let around = surroundings(
+        tx,
+        shared.common,
+        &session.protocol_version,
+        (&shared.patient.id.to_string(), &id),
+        parts,
+        &shared.course.ledger,
+    )?;
     Ok(SessionRecord {
-        sitters: documents!(sitters),
-        answers: documents!(answers),
-        check_ins: documents!(check_ins),
-        readings: documents!(readings),
-        watch: watch_of(tx, &id)?,
+        sitters: parts.open(tx.shared, &id, "sitters")?,
+        answers: parts.open(tx.shared, &id, "answers")?,
+        check_ins: parts.open(tx.shared, &id, "check_ins")?,
+        readings: parts.open(tx.shared, &id, "readings")?,
+        watch: watch_of(tx.shared, parts, &id)?,
         session,
-        patient,
-        order,
-        course,
+        patient: shared.patient,
+        order: shared.order,
+        course: shared.course,
         around,
     })
 }
@@ -157,13 +149,17 @@ fn patient_of(tx: &mut Tx<'_>, row: &PatientRow) -> Result<Option<PatientRecord>
     }
     let version = Shared::protocol_in_force(tx.connection)?;
     let common = common(tx, patient.clinic)?;
-    let course = course::load(tx, &row.id)?;
-    let around = surroundings(tx, common, &version, (&row.id, &row.id), &course.ledger)?;
+    let parts = Parts::of_patient(tx, &row.id)?;
+    let course = course::of_patient(tx.shared, &parts, &row.id)?;
+    let around = surroundings(tx, common, &version, (&row.id, &row.id), &parts, &course.ledger)?;
+    let sessions = parts.of(&row.id, "sessions");
     Ok(Some(PatientRecord {
-        order: order_in_force(tx, &row.id)?,
+        order: newest_order(tx.shared, &parts, &row.id)?,
         course,
-        sessions: sessions_of(tx, &row.id)?,
-        watch: watch_of(tx, &row.id)?,
+        sessions: sessions
+            .map(|row| session_in(tx.shared, row))
+            .collect::<Result<_, _>>()?,
+        watch: watch_of(tx.shared, &parts, &row.id)?,
         around,
         patient,
     }))
@@ -188,6 +184,12 @@ fn session_value(shared: &Shared, row: &SessionRow) -> Result<Session, Stop> {
     };
     let mut session: Session = seal::open_json(&shared.keys, place, &row.doc_sealed)?;
     session.version = row.version.unsigned_abs();
+    Ok(session)
+}
+
+fn session_in(shared: &Shared, row: &RecordRow) -> Result<Session, Stop> {
+    let mut session: Session = row.open(shared, "sessions", "doc_sealed")?;
+    session.version = row.version();
     Ok(session)
 }
 
@@ -221,50 +223,30 @@ pub(crate) fn order_in_force(tx: &mut Tx<'_>, patient: &str) -> Result<Option<Or
     .transpose()
 }
 
-fn open_all<T: DeserializeOwned>(
-    shared: &Shared,
-    table: &'static str,
-    rows: &[(String, Vec<u8>)],
-) -> Result<Vec<T>, Stop> {
-    rows.iter()
-        .map(|(id, sealed)| {
-            let place = Place {
-                table,
-                column: "doc_sealed",
-                row: id,
-            };
-            Ok(seal::open_json(&shared.keys, place, sealed)?)
-        })
-        .collect()
+fn newest_order(shared: &Shared, parts: &Parts, patient: &str) -> Result<Option<Order>, Stop> {
+    let newest = parts.of(patient, "orders").last();
+    newest
+        .map(|row| row.open(shared, "orders", "doc_sealed"))
+        .transpose()
 }
 
 /// A subject's duties and cases.
-fn watch_of(tx: &mut Tx<'_>, subject: &str) -> Result<Watch, Stop> {
-    let rows: Vec<DutyRow> = duties::table
-        .filter(duties::subject_id.eq(subject))
-        .order(duties::position)
-        .select(DutyRow::as_select())
-        .load(tx.connection)?;
-    let duties = rows.iter().map(duty_value).collect::<Result<_, _>>()?;
-    let rows: Vec<CaseRow> = cases::table
-        .filter(cases::subject_id.eq(subject))
-        .order(cases::position)
-        .select(CaseRow::as_select())
-        .load(tx.connection)?;
-    let cases = rows
-        .iter()
-        .map(|row| case_value(tx.shared, row))
-        .collect::<Result<_, _>>()?;
-    Ok(Watch { duties, cases })
+fn watch_of(shared: &Shared, parts: &Parts, subject: &str) -> Result<Watch, Stop> {
+    let duties = parts.of(subject, "duties").map(duty_in);
+    Ok(Watch {
+        duties: duties.collect::<Result<_, _>>()?,
+        cases: parts.open(shared, subject, "cases")?,
+    })
 }
 
-fn duty_value(row: &DutyRow) -> Result<Duty, Stop> {
+fn duty_in(row: &RecordRow) -> Result<Duty, Stop> {
     let corrupt = |_| DatabaseError::Corrupt {
         table: "duties",
         row: row.id.clone(),
     };
-    let mut duty: Duty = serde_json::from_str(&row.doc).map_err(corrupt)?;
-    duty.wake_at = row.wake_at.map(from_ms);
+    let doc = row.doc.as_deref().unwrap_or_default();
+    let mut duty: Duty = serde_json::from_str(doc).map_err(corrupt)?;
+    duty.wake_at = row.at.map(from_ms);
     Ok(duty)
 }
 
@@ -301,17 +283,36 @@ pub(crate) fn clinic(tx: &mut Tx<'_>, id: ClinicId) -> Result<Option<Clinic>, St
 }
 
 pub(crate) fn clinic_value(row: &ClinicRow) -> Result<Clinic, Stop> {
+    let ClinicRow {
+        slug,
+        name,
+        zone,
+        phone,
+        ..
+    } = row;
+    clinic_of(&row.id, [slug, name, zone, phone])
+}
+
+/// A clinic of its texts.
+pub(super) fn clinic_of(id: &str, [slug, name, zone, phone]: [&str; 4]) -> Result<Clinic, Stop> {
     let corrupt = || DatabaseError::Corrupt {
         table: "clinics",
-        row: row.id.clone(),
+        row: id.to_owned(),
     };
     Ok(Clinic {
-        id: row.id.parse().map_err(|_| corrupt())?,
-        slug: row.slug.clone(),
-        name: row.name.clone(),
-        zone: Zone::named(&row.zone).map_err(|_| corrupt())?,
-        phone: row.phone.clone(),
+        id: id.parse().map_err(|_| corrupt())?,
+        slug: slug.to_owned(),
+        name: name.to_owned(),
+        zone: Zone::named(zone).map_err(|_| corrupt())?,
+        phone: phone.to_owned(),
     })
+}
+
+impl RecordRow {
+    /// The version of a patient or a session.
+    fn version(&self) -> u64 {
+        self.number.unwrap_or_default().unsigned_abs()
+    }
 }
 
 /// The value of an enum by its name in documents.
@@ -338,13 +339,14 @@ impl Common {
     }
 }
 
-fn common(tx: &mut Tx<'_>, clinic_id: ClinicId) -> Result<Common, Stop> {
-    let on_call = on_call::of(tx, clinic_id)?;
+fn common(tx: &mut Tx<'_>, clinic: ClinicId) -> Result<Common, Stop> {
+    let parts = ClinicParts::of_clinic(tx, clinic)?;
+    let on_call = on_call::of(tx, clinic, &parts)?;
     Ok(Common {
         clinic: on_call.clinic,
         on_call: on_call.people,
         roster: on_call.plan,
-        watch_health: watch::health(tx)?,
+        watch_health: watch::health_in(tx, &parts)?,
     })
 }
 
@@ -353,13 +355,13 @@ fn common(tx: &mut Tx<'_>, clinic_id: ClinicId) -> Result<Common, Stop> {
 fn lozenges_of(
     tx: &Tx<'_>,
     clinic: ClinicId,
-    dosed: &[SessionRow],
+    dosed: &[&RecordRow],
     ledger: &[LedgerEntry],
 ) -> Result<Option<u32>, Stop> {
     if ledger.is_empty() {
         return Ok(Some(0));
     }
-    let read: Result<Vec<Session>, Stop> = dosed.iter().map(|row| session_value(tx.shared, row)).collect();
+    let read: Result<Vec<Session>, Stop> = dosed.iter().map(|row| session_in(tx.shared, row)).collect();
     or_nothing(clinic, read.map(|dosed| Some(ledger::taken(ledger, &dosed))))
 }
 
@@ -369,30 +371,23 @@ fn surroundings(
     common: Common,
     protocol_version: &str,
     (patient, subject): (&str, &str),
+    parts: &Parts,
     ledger: &[LedgerEntry],
 ) -> Result<Surroundings, Stop> {
     let protocol = tx.shared.protocol(tx.connection, protocol_version)?;
-    let dosed: Vec<SessionRow> = sessions::table
-        .filter(sessions::patient_id.eq(patient))
-        .filter(sessions::dosed_at.is_not_null().and(sessions::id.ne(subject)))
-        .order(sessions::dosed_at)
-        .select(SessionRow::as_select())
-        .load(tx.connection)?;
-    let other_doses: Vec<Instant> = dosed.iter().filter_map(|row| row.dosed_at).map(from_ms).collect();
+    let mut dosed: Vec<&RecordRow> = parts
+        .of(patient, "sessions")
+        .filter(|row| row.at.is_some() && row.id != subject)
+        .collect();
+    dosed.sort_by_key(|row| row.at);
+    let other_doses: Vec<Instant> = dosed.iter().filter_map(|row| row.at).map(from_ms).collect();
     let lozenges_taken_elsewhere = lozenges_of(tx, common.clinic.id, &dosed, ledger)?;
-    let of_patient = sessions::table
-        .filter(sessions::patient_id.eq(patient))
-        .select(sessions::id);
-    let levels: Vec<String> = cases::table
-        .filter(cases::state.ne("resolved").and(cases::subject_id.ne(subject)))
-        .filter(
-            cases::subject_id
-                .eq(patient)
-                .or(cases::subject_id.eq_any(of_patient)),
-        )
-        .select(cases::level)
-        .load(tx.connection)?;
-    let other_open_cases: Vec<Level> = levels.iter().filter_map(|level| named(level)).collect();
+    let of_sessions = parts.of(patient, "open_cases").filter(|row| row.id != subject);
+    let of_patient = parts.of(patient, "cases").filter(|_| patient != subject);
+    let other_open_cases: Vec<Level> = of_sessions
+        .chain(of_patient)
+        .filter_map(|row| named(row.level.as_deref()?))
+        .collect();
     Ok(Surroundings {
         clinic: common.clinic,
         protocol,

@@ -11,13 +11,12 @@ use bedside_protocol::people::{Clinic, Contact, OnCallPerson, OnCallPlace};
 use bedside_protocol::record::Surroundings;
 use bedside_protocol::roster::{OnCallPlan, Roster, Staff};
 use bedside_protocol::time::Instant;
-use diesel::prelude::*;
 
 use super::load;
+use super::parts::ClinicParts;
 use crate::accounts;
 use crate::error::{DatabaseError, Stop};
-use crate::rows::ClinicRow;
-use crate::schema::{accounts as accounts_table, clinics, on_call, rosters};
+use crate::rows::ClinicPartRow;
 use crate::seal::{self, Place};
 use crate::transaction::Tx;
 
@@ -36,20 +35,20 @@ pub(crate) fn renew(around: &mut Surroundings, now: Instant) {
 }
 
 /// A clinic, and who is on call in it.
-pub(crate) fn of(tx: &mut Tx<'_>, id: ClinicId) -> Result<OnCall, Stop> {
-    let (clinic, kept) = clinic_and_roster(tx, id)?;
-    let listed = listed(tx, id)?;
-    let roster = load::or_nothing(id, opened(tx, id, kept))?;
-    let Some((_, roster)) = roster else {
+pub(super) fn of(tx: &Tx<'_>, id: ClinicId, parts: &ClinicParts) -> Result<OnCall, Stop> {
+    let clinic = clinic(id, parts)?;
+    let listed = listed_in(tx, parts)?;
+    let Some((_, roster)) = load::or_nothing(id, roster(tx, parts))? else {
         return Ok(OnCall {
             clinic,
             people: listed,
             plan: None,
         });
     };
-    let mut ids: BTreeSet<PersonId> = roster.people().collect();
-    ids.extend(listed.iter().map(|it| it.person));
-    let plan = plan(tx, &clinic, &listed, roster, Some(&ids))?;
+    let mut ids: BTreeSet<String> = roster.people().map(|it| it.to_string()).collect();
+    ids.extend(listed.iter().map(|it| it.person.to_string()));
+    let staff = staff(tx, id, parts, |person| ids.contains(person))?;
+    let plan = plan(&clinic, &listed, roster, staff);
     Ok(OnCall {
         clinic,
         people: plan.contacts_at(tx.now),
@@ -59,56 +58,50 @@ pub(crate) fn of(tx: &mut Tx<'_>, id: ClinicId) -> Result<OnCall, Stop> {
 
 /// Who is on call in a clinic now, by place and then in the order of its list.
 pub(crate) fn people(tx: &mut Tx<'_>, clinic: ClinicId) -> Result<Vec<OnCallPerson>, Stop> {
-    Ok(of(tx, clinic)?.people)
+    let parts = ClinicParts::of_clinic(tx, clinic)?;
+    Ok(of(tx, clinic, &parts)?.people)
 }
 
 /// The plan of a clinic with all of its active staff, and the version of its roster; 0 where it has none.
 pub(crate) fn whole_plan(tx: &mut Tx<'_>, id: ClinicId) -> Result<(OnCallPlan, u64), Stop> {
-    let (clinic, kept) = clinic_and_roster(tx, id)?;
-    let (version, roster) = opened(tx, id, kept)?.unwrap_or_default();
-    let listed = listed(tx, id)?;
-    Ok((plan(tx, &clinic, &listed, roster, None)?, version))
+    let parts = ClinicParts::of_clinic(tx, id)?;
+    let (version, roster) = roster(tx, &parts)?.unwrap_or_default();
+    let staff = staff(tx, id, &parts, |_| true)?;
+    let listed = listed_in(tx, &parts)?;
+    Ok((plan(&clinic(id, &parts)?, &listed, roster, staff), version))
 }
 
-fn plan(
-    tx: &mut Tx<'_>,
-    clinic: &Clinic,
-    listed: &[OnCallPerson],
-    roster: Roster,
-    only: Option<&BTreeSet<PersonId>>,
-) -> Result<OnCallPlan, Stop> {
-    Ok(OnCallPlan {
+/// The on-call list, by place and then in its own order. Somebody whose account was closed is not on it.
+pub(crate) fn listed(tx: &mut Tx<'_>, clinic: ClinicId) -> Result<Vec<OnCallPerson>, Stop> {
+    let parts = ClinicParts::of_clinic(tx, clinic)?;
+    listed_in(tx, &parts)
+}
+
+fn plan(clinic: &Clinic, listed: &[OnCallPerson], roster: Roster, staff: Staff) -> OnCallPlan {
+    OnCallPlan {
         zone: clinic.zone,
         list: listed.iter().map(|it| (it.place, it.person)).collect(),
         roster: Arc::new(roster),
-        staff: staff(tx, clinic.id, only)?,
-    })
+        staff,
+    }
 }
 
-/// Version and sealed document of a roster.
-type KeptRow = (i64, Vec<u8>);
-
-fn clinic_and_roster(tx: &mut Tx<'_>, id: ClinicId) -> Result<(Clinic, Option<KeptRow>), Stop> {
-    let row: Option<(ClinicRow, Option<KeptRow>)> = clinics::table
-        .left_join(rosters::table.on(rosters::clinic_id.eq(clinics::id)))
-        .filter(clinics::id.eq(id.to_string()))
-        .select((
-            ClinicRow::as_select(),
-            (rosters::version, rosters::doc_sealed).nullable(),
-        ))
-        .first(tx.connection)
-        .optional()?;
-    let (clinic, kept) = row.ok_or_else(|| DatabaseError::Corrupt {
+fn clinic(id: ClinicId, parts: &ClinicParts) -> Result<Clinic, Stop> {
+    let row = parts.of("clinics").next().ok_or_else(|| DatabaseError::Corrupt {
         table: "clinics",
         row: id.to_string(),
     })?;
-    Ok((load::clinic_value(&clinic)?, kept))
+    let texts = [&row.slug, &row.name, &row.zone, &row.phone];
+    load::clinic_of(&row.id, texts.map(|text| text.as_deref().unwrap_or_default()))
 }
 
-fn opened(tx: &Tx<'_>, clinic: ClinicId, kept: Option<KeptRow>) -> Result<Option<(u64, Roster)>, Stop> {
-    kept.map(|(version, sealed)| {
-        let roster = seal::open_json(&tx.shared.keys, sealed_at(&clinic.to_string()), &sealed)?;
-        Ok((version.unsigned_abs(), roster))
+/// The roster, with its version.
+fn roster(tx: &Tx<'_>, parts: &ClinicParts) -> Result<Option<(u64, Roster)>, Stop> {
+    let row = parts.of("rosters").next();
+    row.map(|row| {
+        let sealed = row.sealed.as_deref().unwrap_or_default();
+        let roster = seal::open_json(&tx.shared.keys, sealed_at(&row.id), sealed)?;
+        Ok((row.number.unwrap_or_default().unsigned_abs(), roster))
     })
     .transpose()
 }
@@ -122,79 +115,50 @@ pub(crate) fn sealed_at(clinic_id: &str) -> Place<'_> {
     }
 }
 
-/// The active staff of a clinic, or those of them who are asked for.
-fn staff(tx: &mut Tx<'_>, clinic: ClinicId, only: Option<&BTreeSet<PersonId>>) -> Result<Staff, Stop> {
-    let mut query = accounts_table::table
-        .filter(
-            accounts_table::clinic_id
-                .eq(clinic.to_string())
-                .and(accounts_table::kind.eq("staff"))
-                .and(accounts_table::active.eq(true)),
-        )
-        .select((
-            accounts_table::id,
-            accounts_table::email_sealed,
-            accounts_table::profile_sealed,
-        ))
-        .into_boxed();
-    if let Some(only) = only {
-        query = query.filter(accounts_table::id.eq_any(only.iter().map(PersonId::to_string)));
-    }
-    let rows: Vec<(String, Vec<u8>, Vec<u8>)> = query.load(tx.connection)?;
+/// The active staff of a clinic, as far as they are wanted.
+fn staff(
+    tx: &Tx<'_>,
+    clinic: ClinicId,
+    parts: &ClinicParts,
+    wanted: impl Fn(&str) -> bool,
+) -> Result<Staff, Stop> {
     let mut staff = Staff::new();
-    for (id, email, profile) in rows {
-        let contact = contact(tx, &id, &email, &profile).map(Some);
-        if let Some((person, contact)) = load::or_nothing(clinic, contact)? {
+    for row in parts.of("staff").filter(|row| wanted(&row.id)) {
+        if let Some((person, contact)) = load::or_nothing(clinic, contact(tx, row).map(Some))? {
             staff.insert(person, contact);
         }
     }
     Ok(staff)
 }
 
-fn contact(tx: &Tx<'_>, id: &str, email: &[u8], profile: &[u8]) -> Result<(PersonId, Contact), Stop> {
-    let person = id.parse().map_err(|_| DatabaseError::Corrupt {
+fn contact(tx: &Tx<'_>, row: &ClinicPartRow) -> Result<(PersonId, Contact), Stop> {
+    let person = row.id.parse().map_err(|_| DatabaseError::Corrupt {
         table: "accounts",
-        row: id.to_owned(),
+        row: row.id.clone(),
     })?;
+    let (email, profile) = (row.sealed.as_deref(), row.more_sealed.as_deref());
     let contact = Contact {
-        name: accounts::open_profile(tx.shared, id, profile)?.name,
-        email: accounts::open_email(tx.shared, id, email)?,
+        name: accounts::open_profile(tx.shared, &row.id, profile.unwrap_or_default())?.name,
+        email: accounts::open_email(tx.shared, &row.id, email.unwrap_or_default())?,
     };
     Ok((person, contact))
 }
 
-/// The on-call list, by place and then in its own order. Somebody whose account was closed is not on it.
-pub(crate) fn listed(tx: &mut Tx<'_>, clinic: ClinicId) -> Result<Vec<OnCallPerson>, Stop> {
-    let rows: Vec<(String, String, Vec<u8>, Vec<u8>)> = on_call::table
-        .inner_join(accounts_table::table.on(accounts_table::id.eq(on_call::account_id)))
-        .filter(
-            on_call::clinic_id
-                .eq(clinic.to_string())
-                .and(accounts_table::active.eq(true)),
-        )
-        .order(on_call::position)
-        .select((
-            on_call::place,
-            accounts_table::id,
-            accounts_table::email_sealed,
-            accounts_table::profile_sealed,
-        ))
-        .load(tx.connection)?;
-    let mut people = rows
-        .into_iter()
-        .map(|(place, id, email, profile)| {
-            let corrupt = || DatabaseError::Corrupt {
+fn listed_in(tx: &Tx<'_>, parts: &ClinicParts) -> Result<Vec<OnCallPerson>, Stop> {
+    let listed = parts.of("on_call").map(|row| {
+        let (person, contact) = contact(tx, row)?;
+        let place = row.place.as_deref().and_then(load::named::<OnCallPlace>);
+        Ok(OnCallPerson {
+            place: place.ok_or_else(|| DatabaseError::Corrupt {
                 table: "on_call",
-                row: id.clone(),
-            };
-            Ok(OnCallPerson {
-                place: load::named::<OnCallPlace>(&place).ok_or_else(corrupt)?,
-                person: id.parse().map_err(|_| corrupt())?,
-                name: accounts::open_profile(tx.shared, &id, &profile)?.name,
-                email: accounts::open_email(tx.shared, &id, &email)?,
-            })
+                row: row.id.clone(),
+            })?,
+            person,
+            name: contact.name,
+            email: contact.email,
         })
-        .collect::<Result<Vec<_>, Stop>>()?;
+    });
+    let mut people = listed.collect::<Result<Vec<_>, Stop>>()?;
     people.sort_by_key(|person| person.place);
     Ok(people)
 }

@@ -12,4 +12,5 @@ mod pool;
 mod proof;
 mod records;
 mod sealing;
+mod statements;
 mod watch;
