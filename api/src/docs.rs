@@ -85,3 +85,46 @@ async fn to_docs() -> HttpResponse {
         .insert_header((LOCATION, "/docs/"))
         .finish()
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+    use std::path::{Path, PathBuf};
+
+    fn sources(folder: &Path, found: &mut Vec<PathBuf>) {
+        for entry in std::fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                sources(&path, found);
+            } else {
+                found.push(path);
+            }
+        }
+    }
+
+    /// Of two shapes with one name the document keeps the one that comes last, and says nothing.
+    #[test]
+    fn no_two_shapes_of_the_interface_have_one_name() {
+        let mut files = Vec::new();
+        sources(&Path::new(env!("CARGO_MANIFEST_DIR")).join("src"), &mut files);
+        let mut shapes: BTreeMap<String, Vec<PathBuf>> = BTreeMap::new();
+        for file in files {
+            let text = std::fs::read_to_string(&file).unwrap();
+            for rest in text.split("ToSchema)]").skip(1) {
+                let declared = rest.lines().find_map(|line| {
+                    let line = line.trim_start_matches("pub(crate) ").trim_start_matches("pub ");
+                    line.strip_prefix("struct ").or(line.strip_prefix("enum "))
+                });
+                let name: String = declared
+                    .unwrap_or_default()
+                    .chars()
+                    .take_while(|letter| letter.is_alphanumeric())
+                    .collect();
+                shapes.entry(name).or_default().push(file.clone());
+            }
+        }
+        assert!(shapes.len() > 100, "the shapes were not found");
+        shapes.retain(|_, files| files.len() > 1);
+        assert!(shapes.is_empty(), "{shapes:#?}");
+    }
+}
