@@ -152,6 +152,36 @@ impl Checks {
         text.to_owned()
     }
 
+    /// The code of a state or region (ISO 3166-2), such as `US-NY`; in capitals.
+    pub fn region(&mut self, field: &str, code: &str) -> String {
+        let code = code.trim().to_ascii_uppercase();
+        let is_region = code.split_once('-').is_some_and(|(country, part)| {
+            country.len() == 2
+                && country.bytes().all(|byte| byte.is_ascii_uppercase())
+                && (1..=3).contains(&part.len())
+                && part.bytes().all(|byte| byte.is_ascii_alphanumeric())
+        });
+        if !is_region {
+            self.fault(field, "must be the code of a state or region, such as US-NY");
+        }
+        code
+    }
+
+    /// The tag of a language (BCP 47): letters, and what follows with hyphens.
+    pub fn language(&mut self, field: &str, tag: &str) -> String {
+        let tag = tag.trim();
+        let mut parts = tag.split('-');
+        let is_language = parts.next().is_some_and(|name| {
+            (2..=3).contains(&name.len()) && name.bytes().all(|byte| byte.is_ascii_alphabetic())
+        }) && parts.all(|part| {
+            (1..=8).contains(&part.len()) && part.bytes().all(|byte| byte.is_ascii_alphanumeric())
+        }) && tag.len() <= 35;
+        if !is_language {
+            self.fault(field, "must be the tag of a language, such as en or es-MX");
+        }
+        tag.to_owned()
+    }
+
     /// The name of a time zone.
     pub fn zone(&mut self, field: &str, name: &str) -> Zone {
         Zone::named(name).unwrap_or_else(|_| {
@@ -340,6 +370,26 @@ mod tests {
         checks.password("password", "short");
         checks.password("password", &"x".repeat(201));
         assert_eq!(fields(checks), ["password", "password"]);
+    }
+
+    #[test]
+    fn a_region_and_a_language_have_their_codes() {
+        let mut checks = Checks::new();
+        assert_eq!(checks.region("region", " us-ny "), "US-NY");
+        assert_eq!(checks.language("language", "es-MX"), "es-MX");
+        checks.region("region", "ES-M");
+        checks.language("language", "en");
+        assert!(fields(checks).is_empty());
+        for wrong in ["", "NY", "New York", "US-", "US-NEWY", "U5-NY", "US_NY"] {
+            let mut checks = Checks::new();
+            checks.region("region", wrong);
+            assert_eq!(fields(checks), ["region"], "{wrong}");
+        }
+        for wrong in ["", "e", "English", "en_US", "en-", "e1"] {
+            let mut checks = Checks::new();
+            checks.language("language", wrong);
+            assert_eq!(fields(checks), ["language"], "{wrong}");
+        }
     }
 
     #[test]

@@ -17,8 +17,8 @@ use crate::docs;
 use crate::envelope;
 use crate::error::ApiError;
 use crate::handlers::{
-    cases, clinic, courses, health, help, instruments, login, lozenges, me, messages, patients, roster,
-    sessions, sitting,
+    cases, clinic, courses, enrolment, health, help, instruments, login, lozenges, me, messages, patients,
+    roster, sessions, sitting,
 };
 
 /// Who may call a route.
@@ -106,6 +106,10 @@ pub const ACCESS: &[(&str, &str, Access)] = &[
     ("POST", "/v1/me/help", Access::Reporter),
     ("GET", "/v1/me/lozenges", Access::Patient),
     ("POST", "/v1/me/lozenges", Access::Patient),
+    ("GET", "/v1/me/enrolment", Access::Patient),
+    ("PUT", "/v1/me/contacts", Access::Patient),
+    ("POST", "/v1/me/consents/{key}", Access::Patient),
+    ("POST", "/v1/me/trial-readings", Access::Patient),
     // Sitter
     ("GET", "/v1/sitting/{token}", Access::Link),
     ("POST", "/v1/sitting/{token}/accept", Access::Link),
@@ -123,6 +127,9 @@ pub const ACCESS: &[(&str, &str, Access)] = &[
     ("GET", "/v1/patients", Access::Staff(CARE)),
     ("GET", "/v1/patients/{id}", Access::Staff(CARE)),
     ("PUT", "/v1/patients/{id}/comms", Access::Staff(CARE)),
+    ("GET", "/v1/patients/{id}/enrolment", Access::Staff(CARE)),
+    ("PUT", "/v1/patients/{id}/contacts", Access::Staff(CARE)),
+    ("POST", "/v1/patients/{id}/screenings", Access::Staff(CLINICIANS)),
     ("POST", "/v1/patients/{id}/orders", Access::Staff(PRESCRIBERS)),
     ("POST", "/v1/patients/{id}/sessions", Access::Staff(CARE)),
     ("GET", "/v1/patients/{id}/lozenges", Access::Staff(CARE)),
@@ -271,6 +278,14 @@ fn json_routes(config: &mut utoipa_actix_web::service_config::ServiceConfig<'_>)
         .service(me::help)
         .service(lozenges::own_ledger)
         .service(lozenges::enter_own);
+    config
+        .service(enrolment::own)
+        .service(enrolment::confirm_own_contacts)
+        .service(enrolment::answer_text)
+        .service(enrolment::try_cuff)
+        .service(enrolment::of_patient)
+        .service(enrolment::confirm_contacts)
+        .service(enrolment::sign_screening);
     config
         .service(sitting::page)
         .service(sitting::accept)

@@ -225,11 +225,6 @@ impl House {
             "{:?}",
             signed.body
         );
-        let plan = json!({"on": "2026-11-21", "time": "13:00"});
-        let planned = self
-            .post(&format!("/v1/patients/{id}/sessions"), &coordinator, plan)
-            .await;
-        assert_eq!(planned.status, 201, "{:?}", planned.body);
         let link = self
             .store()
             .invite_to_account(Scope::system(), id)
@@ -245,10 +240,64 @@ impl House {
             "a link is good once"
         );
         let token = self.log_in(slug, &email).await;
+        self.enrol(id, &token, &prescriber).await;
+        let plan = json!({"on": "2026-11-21", "time": "13:00"});
+        let planned = self
+            .post(&format!("/v1/patients/{id}/sessions"), &coordinator, plan)
+            .await;
+        assert_eq!(planned.status, 201, "{:?}", planned.body);
         (
             token,
             format!("/v1/me/sessions/{}", planned.body["id"].as_str().unwrap()),
         )
+    }
+
+    /// Everything that is settled before a session is planned.
+    async fn enrol(&self, id: PersonId, patient: &str, prescriber: &str) {
+        let document = ProtocolDocument::shipped().unwrap();
+        let asked = self.get("/v1/me/enrolment", patient).await;
+        let contacts = json!({
+            "phone": "+1 555 010 0101", "address": "12 Elm Street", "region": "US-NY", "zone": "America/New_York",
+            "language": "en", "emergency_contact": {"name": "Carla", "phone": "+1 555 010 0102"},
+            "emergency_room": {"name": "County Hospital", "address": "1 Main Street"},
+        });
+        let bearer = format!("Bearer {patient}");
+        let headers = [
+            ("authorization", bearer.as_str()),
+            ("if-match", asked.etag.as_deref().unwrap()),
+        ];
+        let confirmed = self
+            .call_with("PUT", "/v1/me/contacts", &headers, Some(contacts))
+            .await;
+        assert_eq!(confirmed.status, 200, "{:?}", confirmed.body);
+        let mut steps = Vec::new();
+        for text in asked.body["texts"].as_array().unwrap() {
+            let path = format!("/v1/me/consents/{}", text["key"].as_str().unwrap());
+            steps.push((path, json!({"version": text["version"], "agreed": true})));
+        }
+        for (key, items) in [("phq9", 9), ("gad7", 7), ("safety", 4)] {
+            let none = if key == "safety" { json!(false) } else { json!(0) };
+            let answers = (1..=items).map(|number| (format!("q{number}"), none.clone()));
+            let answers: serde_json::Map<String, Value> = answers.collect();
+            steps.push((format!("/v1/me/instruments/{key}"), json!({ "answers": answers })));
+        }
+        let reading = json!({"sbp": 120, "dbp": 80, "hr": 70});
+        steps.push(("/v1/me/trial-readings".to_owned(), reading));
+        let package = json!({"kind": "received", "count": 12, "sealed": true, "locked": true});
+        steps.push(("/v1/me/lozenges".to_owned(), package));
+        for (path, body) in steps {
+            let done = self.post(&path, patient, body).await;
+            assert!(done.status < 300, "{path}: {:?}", done.body);
+        }
+        let list = document.enrolment.screening_list().iter();
+        let findings: Vec<Value> = list
+            .map(|it| json!({"point": it.key, "present": false}))
+            .collect();
+        let body = json!({"findings": findings, "cleared": true});
+        let signed = self
+            .post(&format!("/v1/patients/{id}/screenings"), prescriber, body)
+            .await;
+        assert_eq!(signed.status, 201, "{:?}", signed.body);
     }
 }
 

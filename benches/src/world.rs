@@ -13,7 +13,7 @@ use bedside_protocol::record::{Decision, LinkTarget, NewLink, RuleContext, Sessi
 use bedside_protocol::refusal::Refusal;
 use bedside_protocol::session::SessionState;
 use bedside_protocol::sitter::{Sitter, SitterState};
-use bedside_protocol::time::{Instant, Zone, minutes};
+use bedside_protocol::time::{Instant, Planned, Zone, minutes};
 use bedside_store::{Clocks as _, Keys, NewAccount, NewClinic, NewPatient, Scope, Store, StoreSettings};
 use bedside_tests::database::{Database, TestDatabase, fresh};
 use tokio::task::JoinSet;
@@ -181,7 +181,8 @@ async fn dose_one(store: Store, clinic: ClinicId, nurse: PersonId, number: usize
     signed.await.expect("a signed order");
     let planned = store.plan_session(staff, patient, None, move |record, context| {
         let at = context.now + minutes(1);
-        let decision = planning::plan(record, zone().date_of(at), zone().time_of(at), nurse, context)?;
+        let planned = Planned::new(zone().date_of(at), zone().time_of(at), zone());
+        let decision = planning::open_session(record, planned, 1, None, nurse, context);
         let session = decision.after.session.id;
         Ok((Decision::unchanged(record), vec![decision], session))
     });

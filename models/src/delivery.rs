@@ -225,6 +225,8 @@ impl Delivery {
             told_since: false,
             invitation_open: entry.wanted,
             comms_active: true,
+            mail_declined: false,
+            in_session: false,
         };
         if still_wanted(&self.notices[row], &known).is_err() && self.broken != Some(Broken::NeverDrops) {
             return (None, Stage::Ended(Completion::Dropped));

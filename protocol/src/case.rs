@@ -123,6 +123,11 @@ pub enum Cause {
         /// Sessions that are too near to another session or dose now.
         too_near: Vec<SessionId>,
     },
+    /// The patient took back a consent: their planned sessions do not open.
+    ConsentWithdrawn {
+        /// The key of the text.
+        text: String,
+    },
     /// A session is being prepared, and a clinician's review must be recorded before its dose.
     ReviewDue,
     /// A session is being prepared that falls into a hold of the course.
@@ -213,6 +218,7 @@ impl Cause {
             Self::UnsafeAnswer { .. } => "unsafe_answer",
             Self::NoAnswer { .. } => "no_answer",
             Self::ZoneChanged { .. } => "zone_changed",
+            Self::ConsentWithdrawn { .. } => "consent_withdrawn",
             Self::ReviewDue => "review_due",
             Self::CourseHeld => "course_held",
             Self::SitterOnPatientsDevice => "sitter_on_patients_device",

@@ -3,11 +3,13 @@
 //! They are part of the patient's record and change only by a rule about the patient, under the patient's version. A rule
 //! about a session reads them.
 
+use crate::enrolment::{ConsentAnswer, Contacts, Screening};
 use crate::instruments::Score;
 use crate::instruments::external::ExternalResult;
 use crate::instruments::item9::ScoreReview;
 use crate::ledger::LedgerEntry;
 use crate::plan::{CourseHold, Review, SignedPlan};
+use crate::vitals::Reading;
 
 /// A patient's documents, each list oldest first. Nothing is ever taken out of a list.
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -28,4 +30,12 @@ pub struct Course {
     pub score_reviews: Vec<ScoreReview>,
     /// Results of instruments that were asked elsewhere.
     pub external_results: Vec<ExternalResult>,
+    /// Every answer to a text of the enrolment; the last of a text counts.
+    pub consents: Vec<ConsentAnswer>,
+    /// Addresses and numbers each time they were confirmed; the last counts.
+    pub contacts: Vec<Contacts>,
+    /// Clinicians' screenings; the last counts.
+    pub screenings: Vec<Screening>,
+    /// Readings by which a patient tried their cuff.
+    pub trial_readings: Vec<Reading>,
 }

@@ -13,6 +13,7 @@ mod alarms;
 mod check;
 mod checklist;
 mod course;
+mod enrolment;
 mod instruments;
 mod ledger;
 mod plan;
@@ -25,6 +26,7 @@ mod words;
 pub use alarms::{Advice, CaseRules, LevelRules, RedFlag, WatchRules};
 pub use checklist::{Asks, Blocks, Item, ItemPhase, OtherAnswer};
 pub use course::CourseRules;
+pub use enrolment::{Channel, EnrolmentAsks, EnrolmentBlocks, EnrolmentItem, EnrolmentRules, ScreeningPoint};
 pub use instruments::{ChangeRules, InstrumentRules, ListAsks, ListItem, OwnList, Tell};
 pub use ledger::LedgerRules;
 pub use plan::{LocalHours, OrderLimits, PlanRules, QuietHours};
@@ -118,6 +120,9 @@ pub struct ProtocolDocument {
     /// Questionnaires between sessions.
     #[serde(default)]
     pub instruments: InstrumentRules,
+    /// What must be settled before a session is planned.
+    #[serde(default)]
+    pub enrolment: EnrolmentRules,
 }
 
 impl ProtocolDocument {

@@ -56,6 +56,7 @@ pub fn unlocked_until(record: &SessionRecord, now: Instant) -> Option<Instant> {
 /// What is left to do of the checklist, by anybody.
 pub fn preparation_reasons(record: &SessionRecord, now: Instant) -> Vec<Reason> {
     let mut reasons = order_reasons(record, now);
+    reasons.extend(course::enrolment_reasons(record, now));
     if safety::unreviewed_acute(&record.course.scores, &record.course.score_reviews).is_some() {
         reasons.push(Reason::new(
             ReasonCode::SafetyAnswer,
@@ -389,13 +390,16 @@ pub fn patients_day_is_done(record: &SessionRecord, now: Instant) -> bool {
     .all(|item| open_reason(record, item, Actor::Patient, now).is_none())
 }
 
-/// Whether something that was done at `unlocked_at` was undone since: an answer changed or taken back, the sitter gone,
-/// the order changed, the course held. What merely grew old does not count while the screen is unlocked.
+/// Whether something that was done at `unlocked_at` was undone since: an answer or a consent changed or taken back, the sitter
+/// gone, the order changed, the course held. What merely grew old does not count while the screen is unlocked.
 pub fn something_was_taken_back(record: &SessionRecord, unlocked_at: Instant) -> bool {
     let reasons = preparation_reasons(record, unlocked_at);
-    let undone = reasons
-        .iter()
-        .any(|reason| reason.code != ReasonCode::ItemExpired);
+    let undone = reasons.iter().any(|reason| {
+        !matches!(
+            reason.code,
+            ReasonCode::ItemExpired | ReasonCode::EnrolmentExpired
+        )
+    });
     undone || is_held(record, unlocked_at)
 }
 

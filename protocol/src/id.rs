@@ -95,6 +95,12 @@ ids! {
     ScoreReviewId,
     /// A result of an instrument that was asked elsewhere.
     ExternalResultId,
+    /// One answer to a text that a patient consents to.
+    ConsentId,
+    /// Addresses and numbers as they were confirmed once.
+    ContactsId,
+    /// A clinician's screening of a patient.
+    ScreeningId,
 }
 
 /// Where new identifiers come from: an instant and a source of random bytes, both handed in.

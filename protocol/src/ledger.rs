@@ -96,6 +96,18 @@ pub struct LedgerEntry {
     /// In their words. A correction has one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub note: Option<String>,
+    /// How a package came and where it stands, if somebody said so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub storage: Option<Storage>,
+}
+
+/// How a package came and where it stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Storage {
+    /// It came sealed.
+    pub sealed: bool,
+    /// It stands in a locked place.
+    pub locked: bool,
 }
 
 /// An entry as it is sent.
@@ -107,6 +119,8 @@ pub struct NewEntry {
     pub observed_at: Option<Instant>,
     /// In the sender's words.
     pub note: Option<String>,
+    /// How a package came and where it stands.
+    pub storage: Option<Storage>,
 }
 
 /// Lozenges of the doses that were logged since the ledger is kept: for each the number that was ordered then. A dose without an
@@ -165,6 +179,7 @@ pub fn enter(
         received_at: now,
         by: context.caller.clone(),
         note: new.note,
+        storage: new.storage,
     };
     let told =
         match entry.kind {
@@ -229,6 +244,9 @@ fn check(
             faults.push(Fault::new("kind", "no dose was logged"));
         }
         _ => {}
+    }
+    if new.storage.is_some() && !matches!(new.kind, LedgerKind::Received { .. }) {
+        faults.push(Fault::new("sealed", "is said of a package that came"));
     }
     if new
         .note

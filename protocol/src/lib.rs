@@ -15,6 +15,7 @@ pub mod dosing;
 pub mod draft;
 pub mod drill;
 pub mod duty;
+pub mod enrolment;
 pub mod gate;
 pub mod helping;
 pub mod id;

@@ -296,6 +296,14 @@ impl Notice {
     pub fn may_be_muted(&self) -> bool {
         matches!(self.lane, Lane::Reminder | Lane::Digest) && !matches!(self.to.who, Who::Staff(_))
     }
+
+    /// Whether it goes to a patient only while they agree to e-mail. What keeps a running session safe goes in any case, and
+    /// so does the link to their log-in, which they ask for themselves.
+    fn needs_consent(&self, in_session: bool) -> bool {
+        let to_patient = matches!(self.to.who, Who::Patient(_));
+        let is_log_in = matches!(self.message, Message::AccountLink { .. });
+        to_patient && !is_log_in && (!in_session || self.may_be_muted())
+    }
 }
 
 /// What is known about a notice's source at the moment of sending.
@@ -314,6 +322,10 @@ pub struct AtSending {
     pub invitation_open: bool,
     /// Whether messages to the patient make sense now.
     pub comms_active: bool,
+    /// Whether the patient said no to e-mail, or took their yes back.
+    pub mail_declined: bool,
+    /// Whether it is about a session between dose and release.
+    pub in_session: bool,
 }
 
 /// Why a notice was not sent. Kept on its row.
@@ -330,6 +342,8 @@ pub enum DroppedBecause {
     InvitationOver,
     /// The course is paused, or the patient is in hospital, has left or has died.
     Muted,
+    /// The patient said no to e-mail, or took their yes back.
+    NoConsent,
     /// Its use was over.
     Stale,
 }
@@ -343,6 +357,7 @@ impl DroppedBecause {
             Self::Superseded => "superseded",
             Self::InvitationOver => "invitation_over",
             Self::Muted => "muted",
+            Self::NoConsent => "no_consent",
             Self::Stale => "stale",
         }
     }
@@ -359,6 +374,9 @@ pub fn still_wanted(notice: &Notice, known: &AtSending) -> Result<(), DroppedBec
     }
     if !known.comms_active && notice.may_be_muted() {
         return Err(DroppedBecause::Muted);
+    }
+    if known.mail_declined && notice.needs_consent(known.in_session) {
+        return Err(DroppedBecause::NoConsent);
     }
     if notice
         .stale_after

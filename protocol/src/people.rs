@@ -177,6 +177,9 @@ pub struct Patient {
     pub emergency_contact: EmergencyContact,
     /// Whether messages make sense now.
     pub comms: CommsStatus,
+    /// Whether they said no to e-mail, or took their yes back: what is not about a session that runs stays unsent.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub mail_declined: bool,
     /// The version that guards changes between sessions.
     pub version: u64,
 }

@@ -8,6 +8,7 @@ use crate::checklist::{Answer, AnswerValue};
 use crate::document::{Asks, Item, OtherAnswer};
 use crate::draft::{Draft, NewDuty};
 use crate::duty::{DutyKind, Excuse, Lane, OwedBy};
+use crate::enrolment::planning_faults;
 use crate::gate;
 use crate::id::{PersonId, SessionId};
 use crate::people::OnCallPlace;
@@ -29,7 +30,7 @@ pub const REASON_MAX_CHARS: usize = 1000;
 /// Plans one session at a local date and time in the patient's zone.
 ///
 /// Refused, with every fault at once: without an order that is good on that day, outside the dosing hours, in the past,
-/// too near another dose or planned session, or with nobody on call.
+/// too near another dose or planned session, with nobody on call, or while something of the enrolment is open.
 pub fn plan(
     record: &PatientRecord,
     on: NaiveDate,
@@ -40,6 +41,9 @@ pub fn plan(
     let planned = Planned::new(on, time, record.patient.zone);
     let spacing = Spacing::of(&record.around.protocol.plan, None);
     let mut faults = check_planned(record, &planned, spacing, None, context.now);
+    for fault in planning_faults(record, context.now) {
+        faults.push(fault);
+    }
     for message in on_call_faults(record, &planned, context.now) {
         faults.push(Fault::new("on_call", message));
     }

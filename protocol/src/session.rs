@@ -95,6 +95,9 @@ pub enum SessionState {
 }
 
 impl SessionState {
+    /// The names of the states for which [`Self::is_running`] holds.
+    pub const RUNNING: [&str; 3] = ["dosed", "monitoring", "emergency"];
+
     /// The state's name in documents and in the database.
     pub fn name(&self) -> &'static str {
         match self {

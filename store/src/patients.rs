@@ -72,6 +72,7 @@ impl Store {
                 zone: new.zone,
                 emergency_contact: new.emergency_contact.clone(),
                 comms: CommsStatus::Active,
+                mail_declined: false,
                 version: 1,
             };
             let row_id = id.to_string();
@@ -88,6 +89,7 @@ impl Store {
                 version: 1,
                 profile_sealed: seal::seal_json(&tx.shared.keys, place, &patient)?,
                 created_at: to_ms(tx.now),
+                mail_declined: patient.mail_declined,
             };
             diesel::insert_into(patients::table)
                 .values(&row)

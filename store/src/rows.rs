@@ -69,6 +69,7 @@ pub(crate) struct PatientRow {
     pub version: i64,
     pub profile_sealed: Vec<u8>,
     pub created_at: i64,
+    pub mail_declined: bool,
 }
 
 #[derive(Debug, Clone, Queryable, Selectable, Insertable)]

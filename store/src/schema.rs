@@ -62,6 +62,7 @@ diesel::table! {
         version -> BigInt,
         profile_sealed -> Binary,
         created_at -> BigInt,
+        mail_declined -> Bool,
     }
 }
 

@@ -4,6 +4,7 @@ pub mod clinic;
 pub mod clock;
 pub mod cluster;
 pub mod database;
+pub mod enrolment;
 pub mod http;
 pub mod mails;
 pub mod metrics;

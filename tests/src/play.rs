@@ -8,6 +8,7 @@ use chrono::Duration;
 use serde_json::{Value, json};
 
 use crate::clinic::Clinic;
+use crate::enrolment;
 use crate::http::{Answer, Client};
 
 /// A clinic with one patient and one planned session.
@@ -34,7 +35,7 @@ pub const PATIENT: &str = "robin@example.org";
 pub const SITTER: &str = "sam@example.org";
 
 impl Play {
-    /// A clinic with a patient, a signed order (2 lozenges, held 10 minutes, then spat out) and a session planned for
+    /// A clinic with a patient who is enrolled, a signed order (2 lozenges, held 10 minutes, then spat out) and a session planned for
     /// 10:00 local time in four days.
     pub async fn planned(clinic: Clinic) -> Self {
         let mut play = Self::without_session(clinic).await;
@@ -46,7 +47,14 @@ impl Play {
     }
 
     /// The same without the session.
-    pub async fn without_session(mut clinic: Clinic) -> Self {
+    pub async fn without_session(clinic: Clinic) -> Self {
+        let play = Self::registered(clinic).await;
+        enrolment::settle(&play.clinic, &play.phone, &play.patient);
+        play
+    }
+
+    /// A patient with a signed order who has set their password, and nothing else.
+    pub async fn registered(mut clinic: Clinic) -> Self {
         let patient = clinic.register_patient(PATIENT, "Robin Quillfeather").await;
         let phone = clinic.log_in(PATIENT, crate::clinic::PASSWORD);
         let play = Self {

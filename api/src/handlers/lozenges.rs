@@ -5,7 +5,7 @@ use actix_web::web::{Data, Path};
 use actix_web::{HttpResponse, get, post};
 use bedside_protocol::desk::NOTE_MAX_CHARS;
 use bedside_protocol::id::PersonId;
-use bedside_protocol::ledger::{self, LedgerKind, NewEntry};
+use bedside_protocol::ledger::{self, LedgerKind, NewEntry, Storage};
 use bedside_protocol::time::Instant;
 use bedside_store::{Once, Scope};
 use serde::{Deserialize, Serialize};
@@ -56,6 +56,12 @@ pub struct EntryBody {
     /// A few words.
     #[serde(default)]
     pub note: Option<String>,
+    /// Of a package that came: it was sealed. Said together with `locked`.
+    #[serde(default)]
+    pub sealed: Option<bool>,
+    /// Of a package that came: it stands in a locked place.
+    #[serde(default)]
+    pub locked: Option<bool>,
 }
 
 impl EntryBody {
@@ -84,6 +90,18 @@ impl EntryBody {
         if change < 0 && self.kind != EntryKind::Correction {
             checks.fault("count", "must not be negative");
         }
+        let storage = match (self.sealed, self.locked) {
+            (Some(sealed), Some(locked)) => Some(Storage { sealed, locked }),
+            (None, None) => None,
+            (Some(_), None) => {
+                checks.fault("locked", "is missing");
+                None
+            }
+            (None, Some(_)) => {
+                checks.fault("sealed", "is missing");
+                None
+            }
+        };
         checks.done()?;
         let count = change.unsigned_abs();
         let kind = match self.kind {
@@ -99,6 +117,7 @@ impl EntryBody {
             kind,
             observed_at,
             note,
+            storage,
         })
     }
 }

@@ -3,6 +3,7 @@
 pub mod cases;
 pub mod clinic;
 pub mod courses;
+pub mod enrolment;
 pub mod health;
 pub mod help;
 pub mod instruments;

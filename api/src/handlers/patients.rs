@@ -42,7 +42,7 @@ pub struct PatientBody {
 }
 
 /// A second person to call.
-#[derive(Debug, Deserialize, ToSchema)]
+#[derive(Debug, Clone, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct EmergencyContactBody {
     /// Their name.

@@ -136,6 +136,13 @@ fn cause_text(about: About<'_>, cause: &Cause, clock: WallClock) -> String {
             };
             format!("The patient is in another time zone: sessions keep their local time{left}{near}")
         }
+        Cause::ConsentWithdrawn { text } => {
+            let text = protocol
+                .enrolment
+                .item(text)
+                .map_or(text.as_str(), |item| item.text.as_str());
+            format!("The patient took back their consent: {text}. Their planned sessions do not open")
+        }
         Cause::ReviewDue => "A clinician's review is due before the dose of this session".to_owned(),
         Cause::CourseHeld => {
             "The session falls into a hold of the course: move it or leave it out".to_owned()

@@ -8,6 +8,7 @@ use bedside_protocol::checklist::{Actor, AnswerValue};
 use bedside_protocol::course::Course;
 use bedside_protocol::document::{Asks, ItemPhase, ProtocolDocument};
 use bedside_protocol::dosing::{self, DoseReport};
+use bedside_protocol::enrolment::{ConsentAnswer, Screening};
 use bedside_protocol::id::{Ids, PersonId, SitterId};
 use bedside_protocol::measuring::{self, NewReading};
 use bedside_protocol::order::{AfterHold, Instruction, Order, OrderDraft};
@@ -17,7 +18,7 @@ use bedside_protocol::people::{
 use bedside_protocol::record::{Decision, PatientRecord, RuleContext, SessionRecord, Surroundings};
 use bedside_protocol::refusal::Refusal;
 use bedside_protocol::sitting::{self, Invitation};
-use bedside_protocol::time::{Instant, Zone};
+use bedside_protocol::time::{Instant, Planned, Zone};
 use bedside_protocol::vitals::Vitals;
 use bedside_protocol::watch::{Watch, WatchHealth};
 use bedside_protocol::{helping, planning, preparation, tick};
@@ -25,6 +26,34 @@ use chrono::Duration;
 use uuid::Uuid;
 
 use super::frame::WallClock;
+
+/// What a dose waits for of the enrolment.
+fn enrolled() -> Course {
+    let signed_at = at("2026-11-01T15:00:00Z");
+    let consent = |number, text: &str| ConsentAnswer {
+        id: Uuid::from_u128(number).into(),
+        text: text.into(),
+        version: 1,
+        agreed: true,
+        at: signed_at,
+        by: Caller::Patient { person: person(1) },
+    };
+    Course {
+        consents: vec![
+            consent(301, "consent_treatment"),
+            consent(302, "consent_messages"),
+        ],
+        screenings: vec![Screening {
+            id: Uuid::from_u128(303).into(),
+            findings: Vec::new(),
+            cleared: true,
+            note: None,
+            signed_by: person(13),
+            signed_at,
+        }],
+        ..Course::default()
+    }
+}
 
 /// A person by a small number.
 pub fn person(number: u128) -> PersonId {
@@ -56,7 +85,8 @@ impl Story {
         let mut bytes = 0;
         let decision = in_context(&mut bytes, now, Caller::System, |context| {
             let (on, time) = ("2026-11-21".parse().unwrap(), "14:00:00".parse().unwrap());
-            planning::plan(&patient, on, time, person(11), context).unwrap()
+            let planned = Planned::new(on, time, patient.patient.zone);
+            planning::open_session(&patient, planned, 1, None, person(11), context)
         });
         Self {
             record: decision.after,
@@ -340,6 +370,7 @@ pub fn patient_record() -> PatientRecord {
                 phone: "+1 518 555 0103".into(),
             },
             comms: CommsStatus::Active,
+            mail_declined: false,
             version: 1,
         },
         order: Some(Order {
@@ -360,7 +391,7 @@ pub fn patient_record() -> PatientRecord {
             signed_at: at("2026-11-01T15:00:00Z"),
             countersigned_by: None,
         }),
-        course: Course::default(),
+        course: enrolled(),
         sessions: Vec::new(),
         watch: Watch::default(),
         around: Surroundings {

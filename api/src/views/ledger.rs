@@ -26,6 +26,12 @@ pub struct LedgerEntryView {
     /// In their words.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub note: Option<String>,
+    /// Of a package: whether it came sealed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sealed: Option<bool>,
+    /// Of a package: whether it stands in a locked place.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub locked: Option<bool>,
 }
 
 impl LedgerEntryView {
@@ -46,6 +52,8 @@ impl LedgerEntryView {
             received_at: entry.received_at,
             by: entry.by.kind().to_owned(),
             note: entry.note.clone(),
+            sealed: entry.storage.map(|storage| storage.sealed),
+            locked: entry.storage.map(|storage| storage.locked),
         }
     }
 }

@@ -4,6 +4,7 @@
 
 mod case;
 mod course;
+mod enrolment;
 mod instruments;
 mod ledger;
 mod message;
@@ -22,6 +23,7 @@ pub use course::{
     ClockChangeView, CourseHoldView, CourseView, LayoutView, OwnCourseSession, OwnCourseView, ReviewView,
     SignedPlanView, SlotView,
 };
+pub use enrolment::{EnrolmentItemView, EnrolmentView, StaffEnrolmentView};
 pub use instruments::{AnsweredFormView, OwnInstrumentsView, ScoresView};
 pub use ledger::{LedgerEntryView, LedgerView};
 pub use message::{MessageListView, MessageView, ThingView};

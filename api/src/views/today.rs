@@ -12,6 +12,7 @@ use utoipa::ToSchema;
 use uuid::Uuid;
 
 use super::course::OwnCourseView;
+use super::enrolment::{EnrolmentItemView, open_items};
 use super::running::{CheckInView, NextView, ReleaseView, check_ins, next_steps, release};
 use super::shared::{
     DoseView, ItemView, OrderView, PlannedView, ReasonView, RedFlagView, WordsView, checklist, red_flags,
@@ -29,6 +30,9 @@ pub struct TodayView {
     /// The whole series, if there is a plan.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub course: Option<OwnCourseView>,
+    /// What of the enrolment is not done.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub enrolment: Vec<EnrolmentItemView>,
     /// Words and numbers, always shown.
     pub words: WordsView,
     /// The "something is wrong" list.
@@ -175,6 +179,7 @@ impl TodayView {
             patient: TodayPatient::of(patient),
             session: session.map(|session| OwnSessionView::of(session, now)),
             course: OwnCourseView::of(patient, now),
+            enrolment: open_items(patient, now),
             words: WordsView::of(&around.protocol.words, &around.clinic.phone),
             red_flags: red_flags(&around.protocol),
         }

@@ -120,6 +120,10 @@ pub mod patient {
     pub const PHONE: &str = "+1 555 010 0142";
     /// Where they take their lozenges.
     pub const ADDRESS: &str = "12 Mesa Lane, Apartment 3, Phoenix, Arizona";
+    /// The state of that address.
+    pub const REGION: &str = "US-AZ";
+    /// The nearest emergency room, and where it is.
+    pub const EMERGENCY_ROOM: (&str, &str) = ("Valley Hospital", "1 Camelback Road, Phoenix, Arizona");
     /// Password.
     pub const PASSWORD: &str = "demo patient jordan";
     /// A second person to call.

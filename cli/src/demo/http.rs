@@ -124,6 +124,25 @@ impl Phone {
         answer.with_context(|| format!("POST {path}"))
     }
 
+    /// Writes the newest version of something that was read as `version`.
+    pub fn put(&mut self, path: &str, version: &Value, body: &Value) -> Result<Value> {
+        let answer = self.with_fresh_token(|phone| {
+            let url = format!("{}{path}", phone.base);
+            let request = phone
+                .agent
+                .put(url)
+                .header("Authorization", format!("Bearer {}", phone.access));
+            read(
+                request
+                    .header("If-Match", format!("\"{version}\""))
+                    .send_json(body)?,
+            )
+        });
+        answer
+            .and_then(Answer::well)
+            .with_context(|| format!("PUT {path}"))
+    }
+
     /// Does something that must go well.
     pub fn post(&mut self, path: &str, body: &Value) -> Result<Value> {
         self.try_post(path, body)?

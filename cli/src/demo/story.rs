@@ -2,6 +2,7 @@
 //! a nurse who follows the link of an escalation mail.
 
 mod after;
+mod enrolling;
 mod escalation;
 mod planning;
 mod preparing;

@@ -10,6 +10,7 @@ use std::sync::Arc;
 
 use bedside_protocol::answering::Form;
 use bedside_protocol::case::{Case, CaseState, Outcome};
+use bedside_protocol::course::Course;
 use bedside_protocol::desk::Desk;
 use bedside_protocol::document::{CheckDue, ProtocolDocument};
 use bedside_protocol::duty::{Duty, DutyKind};
@@ -155,6 +156,7 @@ fn dosed() -> Play {
     // What is over before the dose is read by no rule that follows it.
     play.record.watch.duties.retain(Duty::is_open);
     play.record.answers.clear();
+    play.record.course = Course::default();
     play
 }
 

@@ -18,6 +18,7 @@ impl ProtocolDocument {
         self.roster.check()?;
         self.course.check()?;
         self.instruments.check()?;
+        self.enrolment.check()?;
         for (name, ladder) in &self.timetable.ladders {
             check_order(&format!("timetable.ladders.{name}"), ladder)?;
         }

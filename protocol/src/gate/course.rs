@@ -1,6 +1,8 @@
-//! Why the course does not let a dose open: a hold, a review that is due, lozenges that are used up.
+//! Why the course does not let a dose open: a hold, a review that is due, lozenges that are used up, a consent or screening
+//! that does not stand.
 
 use super::{Reason, ReasonCode};
+use crate::enrolment::{ItemState, standings};
 use crate::plan::{ReviewDue, SignedPlan, newest, review_due};
 use crate::record::SessionRecord;
 use crate::time::Instant;
@@ -54,4 +56,26 @@ pub(super) fn course_reasons(record: &SessionRecord, now: Instant) -> Vec<Reason
         }
     }
     reasons
+}
+
+/// What of the enrolment a dose waits for. Where the course cannot be read nothing is known of it, and `course-held` says so.
+pub(super) fn enrolment_reasons(record: &SessionRecord, now: Instant) -> Vec<Reason> {
+    if record.course.unreadable {
+        return Vec::new();
+    }
+    let standings = standings(record, now);
+    let waiting = standings.iter().filter(|standing| standing.keeps_from_dose);
+    waiting
+        .map(|standing| {
+            let text = &standing.item.text;
+            let (code, message) = match standing.state {
+                ItemState::Expired { .. } => (ReasonCode::EnrolmentExpired, format!("Too long ago: {text}")),
+                _ => (ReasonCode::EnrolmentOpen, format!("Open: {text}")),
+            };
+            Reason {
+                item: Some(standing.item.key.clone()),
+                ..Reason::new(code, message)
+            }
+        })
+        .collect()
 }

@@ -30,6 +30,10 @@ pub enum ReasonCode {
     Rolling7Days,
     /// The patient said yes to "right now", and no clinician has reviewed it.
     SafetyAnswer,
+    /// Something of the enrolment is missing, or was taken back.
+    EnrolmentOpen,
+    /// Something of the enrolment was settled too long ago.
+    EnrolmentExpired,
     /// Nothing is signed.
     NoOrder,
     /// The last day of the order is over.
@@ -78,6 +82,8 @@ impl ReasonCode {
             Self::Interval => "interval",
             Self::Rolling7Days => "rolling-7-days",
             Self::SafetyAnswer => "safety-answer",
+            Self::EnrolmentOpen => "enrolment-open",
+            Self::EnrolmentExpired => "enrolment-expired",
             Self::NoOrder => "no-order",
             Self::OrderExpired => "order-expired",
             Self::TooFewLozenges => "too-few-lozenges",

@@ -8,6 +8,7 @@ use super::{
     Spacing, doses_of, in_force, may_be_replanned,
 };
 use crate::document::Range;
+use crate::enrolment::planning_faults;
 use crate::id::SessionId;
 use crate::planning::{day_faults, live, on_call_faults, reason_in_words};
 use crate::record::PatientRecord;
@@ -107,6 +108,9 @@ pub fn lay_out(record: &PatientRecord, plans: &[SignedPlan], draft: &PlanDraft, 
     let current = in_force(plans, &record.sessions).filter(|_| draft.changes.is_some());
     let mut faults = check_terms(record, draft);
     check_version(record, plans, draft, &mut faults);
+    for fault in planning_faults(record, now) {
+        faults.push(fault);
+    }
     let of_plan: Vec<&Session> = record
         .sessions
         .iter()

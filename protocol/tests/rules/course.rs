@@ -13,7 +13,7 @@ use bedside_protocol::session::{Dose, SessionState};
 use bedside_protocol::time::Instant;
 use chrono::{NaiveTime, Weekday};
 
-use crate::support::{at, code, nurse, on, patient_record, staff, with_context};
+use crate::support::{at, code, enrolled, nurse, on, patient_record, staff, with_context};
 
 /// A patient whose course is planned, and the clock.
 pub struct CoursePlay {
@@ -64,10 +64,11 @@ pub fn prescriber() -> Caller {
 impl CoursePlay {
     /// Friday 20 November 2026, nothing planned.
     pub fn new() -> Self {
+        let now = at("2026-11-20T15:00:00Z");
         Self {
-            record: patient_record(),
+            record: enrolled(patient_record(), now),
             sessions: Vec::new(),
-            now: at("2026-11-20T15:00:00Z"),
+            now,
             seed: 3,
         }
     }
@@ -86,6 +87,7 @@ impl CoursePlay {
     }
 
     pub fn sign(&mut self, draft: &PlanDraft) -> Result<SignedPlan, Refusal> {
+        self.record = enrolled(self.record.clone(), self.now);
         let (decision, plan) = self.with(prescriber(), |play, context| {
             plan::sign(
                 &play.record,

@@ -292,6 +292,7 @@ fn a_hold_locks_a_screen_that_is_unlocked_and_a_dose_all_the_same_is_recorded_as
     unlocked.asked(patient(), preparation::unlock).unwrap();
     let course = PatientRecord {
         sessions: vec![unlocked.record.session.clone()],
+        course: unlocked.record.course.clone(),
         ..patient_record()
     };
     let (held, _) = unlocked.with(nurse(), |record, context| {

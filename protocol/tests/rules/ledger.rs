@@ -17,6 +17,7 @@ fn said(kind: LedgerKind) -> NewEntry {
         kind,
         observed_at: None,
         note: None,
+        storage: None,
     }
 }
 

@@ -18,6 +18,7 @@ mod course_moving;
 mod document;
 mod dose;
 mod due;
+mod enrolment;
 mod forms;
 mod gate;
 mod instruments;

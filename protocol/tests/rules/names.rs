@@ -149,6 +149,7 @@ fn every_state_and_kind_has_the_name_of_its_tag() {
         Cause::TakenAndNotLogged,
         Cause::SitterOnPatientsDevice,
         Cause::ReviewDue,
+        Cause::ConsentWithdrawn { text: String::new() },
         Cause::CourseHeld,
         Cause::ZoneChanged {
             left: Vec::new(),

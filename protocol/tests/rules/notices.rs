@@ -21,6 +21,8 @@ fn known() -> AtSending {
         told_since: false,
         invitation_open: true,
         comms_active: true,
+        mail_declined: false,
+        in_session: false,
     }
 }
 

@@ -25,7 +25,7 @@ use bedside_protocol::{planning, tick};
 use uuid::Uuid;
 
 use crate::invariants;
-use crate::support::{at, nurse, on, patient, patient_record, reading, staff, with_context};
+use crate::support::{at, enrolled, nurse, on, patient, patient_record, reading, staff, with_context};
 
 /// One session being played.
 #[derive(Clone)]
@@ -50,6 +50,7 @@ impl Play {
     }
 
     pub fn planned_with(patient: &PatientRecord, on_date: &str, time: &str, now: Instant) -> Self {
+        let patient = &enrolled(patient.clone(), now);
         let mut seed = 7;
         let (date, time) = (on_date.parse().unwrap(), time.parse().unwrap());
         let coordinator = staff(OnCallPlace::Coordinator, StaffRole::Coordinator);

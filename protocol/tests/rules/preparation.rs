@@ -10,7 +10,7 @@ use bedside_protocol::time::minutes;
 use bedside_protocol::{planning, preparation, sitting};
 
 use crate::play::Play;
-use crate::support::{at, code, nurse, on, patient, patient_record, with_context};
+use crate::support::{at, code, enrolled, nurse, on, patient, patient_record, with_context};
 
 const DAY: i64 = 24 * 60;
 
@@ -29,7 +29,7 @@ fn fields(record: &bedside_protocol::record::PatientRecord, date: &str, time: &s
 
 #[test]
 fn a_plan_with_faults_is_refused_with_all_of_them() {
-    let good = patient_record();
+    let good = enrolled(patient_record(), at("2026-11-24T14:00:00Z"));
     assert_eq!(fields(&good, "2026-11-28", "09:00:00"), Vec::<String>::new());
     assert_eq!(fields(&good, "2026-11-28", "15:00:00"), Vec::<String>::new());
     assert_eq!(fields(&good, "2026-11-28", "08:59:00"), ["time"]);

@@ -17,7 +17,7 @@ use bedside_protocol::time::{Instant, Zone, minutes};
 use serde_json::{Value, json};
 
 use crate::play::Play;
-use crate::support::{at, nurse, patient_record, person, with_context};
+use crate::support::{at, enrolled, nurse, patient_record, person, with_context};
 
 const ANN: u128 = 0x1;
 const BEN: u128 = 0x2;
@@ -469,9 +469,9 @@ fn with_roster(record: &mut SessionRecord, plan: &OnCallPlan, now: Instant) {
 
 #[test]
 fn no_session_is_planned_in_a_gap_and_the_fault_names_it() {
-    let mut record = patient_record();
     let plan = clinic();
     let now = local("2026-11-24 12:00:00");
+    let mut record = enrolled(patient_record(), now);
     record.around.on_call = plan.contacts_at(now);
     record.around.roster = Some(Arc::new(plan));
     let faults_on = |on: &str, time: &str| -> Vec<String> {

@@ -3,9 +3,14 @@
 use std::sync::Arc;
 
 use bedside_protocol::course::Course;
-use bedside_protocol::document::ProtocolDocument;
+use bedside_protocol::document::{EnrolmentAsks, ProtocolDocument};
 use bedside_protocol::duty::{Duty, DutyState};
+use bedside_protocol::enrolment::{
+    ConsentAnswer, Contacts, EmergencyRoom, Screening, ScreeningFinding, planning_faults,
+};
 use bedside_protocol::id::{Ids, PersonId};
+use bedside_protocol::instruments::{InstrumentKey, Score};
+use bedside_protocol::ledger::{LedgerEntry, LedgerKind, Storage};
 use bedside_protocol::measuring::NewReading;
 use bedside_protocol::order::{AfterHold, Instruction, Order, OrderDraft};
 use bedside_protocol::people::{
@@ -13,8 +18,8 @@ use bedside_protocol::people::{
 };
 use bedside_protocol::record::{PatientRecord, RuleContext, Surroundings};
 use bedside_protocol::refusal::Refusal;
-use bedside_protocol::time::{Instant, Zone, seconds};
-use bedside_protocol::vitals::Vitals;
+use bedside_protocol::time::{Instant, Zone, minutes, seconds};
+use bedside_protocol::vitals::{Phase, Reading, Vitals};
 use bedside_protocol::watch::{Watch, WatchHealth};
 use uuid::Uuid;
 
@@ -103,6 +108,7 @@ pub fn patient_record() -> PatientRecord {
                 phone: "+1 555 0101".into(),
             },
             comms: CommsStatus::Active,
+            mail_declined: false,
             version: 1,
         },
         order: Some(order(1, 10)),
@@ -136,6 +142,100 @@ pub fn patient_record() -> PatientRecord {
             other_open_cases: Vec::new(),
         },
     }
+}
+
+/// The same patient with everything of the enrolment settled at `now`; the questionnaires ten days before, so that they may be
+/// asked again soon.
+pub fn enrolled(mut record: PatientRecord, now: Instant) -> PatientRecord {
+    if planning_faults(&record, now).is_empty() {
+        return record;
+    }
+    let mut number = 0x900 + u128::try_from(now.timestamp_millis()).unwrap() * 0x100;
+    let mut id = || {
+        number += 1;
+        Uuid::from_u128(number)
+    };
+    let (protocol, course) = (record.around.protocol.clone(), &mut record.course);
+    let (answered_at, by) = (now - minutes(10 * 24 * 60), patient());
+    for item in &protocol.enrolment.items {
+        let (EnrolmentAsks::Consent { version, .. } | EnrolmentAsks::Answer { version, .. }) = &item.asks
+        else {
+            continue;
+        };
+        course.consents.push(ConsentAnswer {
+            id: id().into(),
+            text: item.key.clone(),
+            version: *version,
+            agreed: true,
+            at: now,
+            by: by.clone(),
+        });
+    }
+    let mut findings = Vec::new();
+    for point in protocol.enrolment.screening_list() {
+        findings.push(ScreeningFinding {
+            point: point.key.clone(),
+            present: false,
+            note: None,
+        });
+    }
+    course.screenings.push(Screening {
+        id: id().into(),
+        findings,
+        cleared: true,
+        note: None,
+        signed_by: on(OnCallPlace::Prescriber),
+        signed_at: now,
+    });
+    course.contacts.push(Contacts {
+        id: id().into(),
+        phone: record.patient.phone.clone(),
+        address: record.patient.address.clone(),
+        region: "US-NY".into(),
+        language: "en".into(),
+        emergency_contact: record.patient.emergency_contact.clone(),
+        emergency_room: EmergencyRoom {
+            name: "County Hospital".into(),
+            address: "2 Elm Street".into(),
+            phone: None,
+        },
+        at: now,
+        by: by.clone(),
+    });
+    for instrument in [InstrumentKey::Phq9, InstrumentKey::Gad7, InstrumentKey::Safety] {
+        course.scores.push(Score {
+            id: id().into(),
+            instrument,
+            answers: std::collections::BTreeMap::new(),
+            total: None,
+            observed_at: answered_at,
+            claimed_at: None,
+            received_at: answered_at,
+            by: by.clone(),
+        });
+    }
+    course.trial_readings.push(Reading {
+        id: id().into(),
+        vitals: reading(120, 78, 70).vitals,
+        phase: Phase::BeforeDose,
+        with_symptom: false,
+        observed_at: now,
+        received_at: now,
+        by: by.clone(),
+    });
+    course.ledger.push(LedgerEntry {
+        id: id().into(),
+        kind: LedgerKind::Received { count: 200 },
+        observed_at: now,
+        received_at: now,
+        by,
+        note: None,
+        storage: Some(Storage {
+            sealed: true,
+            locked: true,
+        }),
+    });
+    record
 }
 
 /// Runs a rule with ids that are the same in every run.

@@ -9,6 +9,7 @@ use bedside_protocol::duty::Lane;
 use bedside_protocol::id::{ClinicId, NoticeId};
 use bedside_protocol::notice::{AtSending, Notice, still_wanted};
 use bedside_protocol::people::CommsStatus;
+use bedside_protocol::session::SessionState;
 use bedside_protocol::time::Instant;
 use bedside_protocol::watch::Subject;
 use diesel::prelude::*;
@@ -87,6 +88,8 @@ pub(super) struct Sources {
     told: Told,
     invited_sitters: HashSet<String>,
     muted_subjects: HashSet<String>,
+    /// Subjects of patients who declined e-mail, and whether the session runs.
+    declined_subjects: HashMap<String, bool>,
 }
 
 impl Sources {
@@ -129,29 +132,66 @@ impl Sources {
         }
         let wanted = subjects("patient");
         if !wanted.is_empty() {
-            let muted: Vec<String> = patients::table
+            let found: Vec<(String, String, bool)> = patients::table
                 .filter(patients::id.eq_any(wanted))
-                .filter(patients::comms.ne(CommsStatus::Active.name()))
-                .select(patients::id)
+                .filter(
+                    patients::comms
+                        .ne(CommsStatus::Active.name())
+                        .or(patients::mail_declined.eq(true)),
+                )
+                .select((patients::id, patients::comms, patients::mail_declined))
                 .load(connection)?;
-            sources.muted_subjects.extend(muted);
+            sources.silence(
+                found
+                    .into_iter()
+                    .map(|(id, comms, declined)| (id, comms, declined, false)),
+            );
         }
         let wanted = subjects("session");
         if !wanted.is_empty() {
-            let muted: Vec<String> = sessions::table
+            let found: Vec<(String, String, bool, String)> = sessions::table
                 .inner_join(patients::table.on(patients::id.eq(sessions::patient_id)))
                 .filter(sessions::id.eq_any(wanted))
-                .filter(patients::comms.ne(CommsStatus::Active.name()))
-                .select(sessions::id)
+                .filter(
+                    patients::comms
+                        .ne(CommsStatus::Active.name())
+                        .or(patients::mail_declined.eq(true)),
+                )
+                .select((
+                    sessions::id,
+                    patients::comms,
+                    patients::mail_declined,
+                    sessions::state,
+                ))
                 .load(connection)?;
-            sources.muted_subjects.extend(muted);
+            sources.silence(found.into_iter().map(|(id, comms, declined, state)| {
+                let runs = SessionState::RUNNING.contains(&state.as_str());
+                (id, comms, declined, runs)
+            }));
         }
         Ok(sources)
+    }
+
+    /// Subjects of patients to whom not everything goes: subject, whether messages make sense, whether e-mail was declined,
+    /// whether the session runs.
+    fn silence(&mut self, found: impl Iterator<Item = (String, String, bool, bool)>) {
+        for (subject, comms, declined, runs) in found {
+            if comms != CommsStatus::Active.name() {
+                self.muted_subjects.insert(subject.clone());
+            }
+            if declined {
+                self.declined_subjects.insert(subject, runs);
+            }
+        }
     }
 
     pub(super) fn at_sending(&self, row: &rows::OutboxRow, now: Instant) -> AtSending {
         let about = row.about_id.as_deref().unwrap_or_default();
         let is = |kind: &str| row.about_kind == kind;
+        let declined = row
+            .subject_id
+            .as_ref()
+            .and_then(|subject| self.declined_subjects.get(subject));
         let untaken = |(state, round): &(String, i32)| state == "open" && Some(*round) == row.about_round;
         AtSending {
             now,
@@ -163,6 +203,8 @@ impl Sources {
                 .subject_id
                 .as_ref()
                 .is_none_or(|subject| !self.muted_subjects.contains(subject)),
+            mail_declined: declined.is_some(),
+            in_session: declined.is_some_and(|runs| *runs),
         }
     }
 }

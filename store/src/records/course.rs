@@ -54,6 +54,10 @@ lists! {
     scores: "score",
     score_reviews: "score_review",
     external_results: "external_result",
+    consents: "consent",
+    contacts: "contacts",
+    screenings: "screening",
+    trial_readings: "trial_reading",
 }
 
 /// The same for a session: a course that cannot be read keeps no session from being watched. The damage is logged.

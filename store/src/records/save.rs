@@ -210,8 +210,8 @@ fn session_row(tx: &mut Tx<'_>, before: Option<&Session>, after: &Session) -> Re
 }
 
 /// Saves what a rule decided about a patient, with the sessions it created. A new order reaches every session that has not
-/// begun; a change of whether messages make sense, an answered
-/// questionnaire and its review have the worker look at what is owed: a reminder may be over, a dose may have to lock.
+/// begun; a change of whether messages make sense, an answered questionnaire and its review, a consent and a screening have the
+/// worker look at what is owed: a reminder may be over, a dose may have to lock.
 pub(crate) fn patient(
     tx: &mut Tx<'_>,
     before: &PatientRecord,
@@ -238,7 +238,9 @@ pub(crate) fn patient(
     }
     patient_row(tx, &before.patient, &after.patient)?;
     let answered = before.course.scores != after.course.scores
-        || before.course.score_reviews != after.course.score_reviews;
+        || before.course.score_reviews != after.course.score_reviews
+        || before.course.consents != after.course.consents
+        || before.course.screenings != after.course.screenings;
     if before.patient.comms != after.patient.comms || answered {
         watch::wake_patient(tx, before.patient.id)?;
     }
@@ -315,6 +317,7 @@ fn patient_row(tx: &mut Tx<'_>, before: &Patient, after: &Patient) -> Result<(),
             patients::version.eq(number(kept.version)),
             patients::zone.eq(kept.zone.name()),
             patients::comms.eq(kept.comms.name()),
+            patients::mail_declined.eq(kept.mail_declined),
             patients::profile_sealed.eq(profile),
         ))
         .execute(tx.connection)?;

@@ -3,6 +3,7 @@
 use bedside_protocol::time::minutes;
 use bedside_tests::clinic::Clinic;
 use bedside_tests::database::Database;
+use bedside_tests::enrolment::answer_baseline;
 use bedside_tests::http::Client;
 use bedside_tests::on_both_engines;
 use bedside_tests::play::Play;
@@ -289,6 +290,8 @@ async fn a_change_moves_what_has_not_begun_and_touches_nothing_else(engine: Data
         plan(),
         &json!({"induction_sessions": 5, "first_on": "2026-12-08", "time": "12:00"}),
     );
+    // Before the first dose the questionnaires are good for two weeks.
+    answer_baseline(&play.phone, play.clinic.now());
     let prescriber = changing(&play.clinic.staff("prescriber"), 1);
     let preview = prescriber
         .post(&path(&play, "plans/preview"), &change)

@@ -114,7 +114,7 @@ fn gate_codes(play: &Play) -> Vec<String> {
 }
 
 async fn a_phq9_is_scored_kept_whole_and_shown_to_the_clinic(engine: Database) {
-    let mut play = Play::planned(Clinic::open(engine).await).await;
+    let mut play = Play::registered(Clinic::open(engine).await).await;
     let own = play.phone.get("/v1/me/instruments").expect(200).json();
     let keys: Vec<(&str, &str)> = own["instruments"]
         .as_array()
@@ -199,7 +199,7 @@ async fn a_phq9_is_scored_kept_whole_and_shown_to_the_clinic(engine: Database) {
 }
 
 async fn a_partial_answer_is_refused_with_every_missing_item_and_nothing_is_kept(engine: Database) {
-    let mut play = Play::planned(Clinic::open(engine).await).await;
+    let mut play = Play::registered(Clinic::open(engine).await).await;
     let mut body = phq9(1);
     for key in ["q3", "q8"] {
         body["answers"].as_object_mut().expect("answers").remove(key);
@@ -236,7 +236,7 @@ async fn a_partial_answer_is_refused_with_every_missing_item_and_nothing_is_kept
 }
 
 async fn item_9_asks_the_safety_questions_at_once_and_mails_the_nurse_without_health_data(engine: Database) {
-    let mut play = Play::planned(Clinic::open(engine).await).await;
+    let mut play = Play::registered(Clinic::open(engine).await).await;
     play.clinic.mailbox.fresh();
     let answered = send(&play, "phq9", &phq9(2)).expect(201).json();
     let words = answered["show_now"]["words"].as_str().expect("words");
@@ -321,7 +321,12 @@ async fn right_now_is_a_p1_and_no_dose_opens_until_a_clinician_has_reviewed_it(e
         .expect(404);
     prescriber.post(&path, &body).expect(201);
     assert_eq!(gate_codes(&play), Vec::<String>::new());
-    assert_eq!(scores(&play)["scores"][0]["reviewed"]["note"], body["note"]);
+    let seen = scores(&play)["scores"].as_array().expect("scores").clone();
+    let reviewed = seen
+        .iter()
+        .find(|score| score["id"] == json!(held))
+        .expect("the answer");
+    assert_eq!(reviewed["reviewed"]["note"], body["note"]);
     play.phone.post(&play.path("/unlock"), &json!({})).expect(200);
     // What was unlocked locks again.
     send(&play, "safety", &json!({"answers": {"q5": true}})).expect(201);
@@ -507,15 +512,17 @@ async fn trends_come_as_numbers_and_as_a_picture_without_a_name(engine: Database
         (&phq["instrument"], phq["bands"].as_array().map(Vec::len)),
         (&json!("phq9"), Some(5))
     );
+    // The one from the enrolment, a week older, is not the baseline: that is the last before the first dose.
+    assert_eq!(phq["points"][0]["total"], 0);
     assert_eq!(
-        (&phq["points"][0]["total"], &phq["points"][0]["after_doses"]),
+        (&phq["points"][1]["total"], &phq["points"][1]["after_doses"]),
         (&json!(18), &json!(0))
     );
     assert_eq!(
-        phq["points"][1]["change"],
+        phq["points"][2]["change"],
         json!({"baseline": 18, "points": -14, "response": true, "remission": true, "meaningful": true})
     );
-    assert_eq!(phq["points"][1]["after_doses"], 1);
+    assert_eq!(phq["points"][2]["after_doses"], 1);
     assert_eq!(trends["doses"].as_array().map(Vec::len), Some(1));
 
     let picture = prescriber.get(&format!("{path}.svg")).expect(200);

@@ -9,6 +9,7 @@ mod course;
 mod course_on_its_way;
 mod dose;
 mod drill;
+mod enrolment;
 mod happy;
 mod instruments;
 mod lozenges;

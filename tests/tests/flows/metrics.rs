@@ -151,6 +151,8 @@ fn says_nothing_about_anybody(play: &Play, case: &str, text: &str) {
     ];
     let names: Vec<String> = roles.iter().map(|role| play.clinic.name(role)).collect();
     known.extend(names.iter().flat_map(|name| name.split(' ')));
+    // The pattern of a route is no word about anybody.
+    let text = &text.replace("/v1/me/lozenges", "");
     for word in known {
         assert!(!text.contains(word), "{word} is in {text}");
     }

@@ -15,6 +15,7 @@ use bedside_protocol::{dosing, planning};
 use bedside_store::{DecideError, Keys, NewAccount, NewClinic, NewPatient, Scope, Store, StoreSettings};
 use bedside_tests::clock::ManualClocks;
 use bedside_tests::database::{Database, TestDatabase, fresh};
+use bedside_tests::enrolment::settle_in;
 use chrono::{Duration, NaiveDate, NaiveTime};
 
 pub const MASTER: [u8; 32] = [7; 32];
@@ -126,6 +127,7 @@ impl Bed {
             database,
         };
         bed.sign_order(AfterHold::Spit).await;
+        settle_in(&bed.store, clinic, patient, nurse).await;
         bed.session = bed.plan(4).await.expect("a session");
         bed
     }

@@ -12,7 +12,7 @@ use bedside_protocol::people::{Caller, EmergencyContact, OnCallPlace, StaffRole}
 use bedside_protocol::planning;
 use bedside_protocol::record::Decision;
 use bedside_protocol::refusal::Refusal;
-use bedside_protocol::time::Zone;
+use bedside_protocol::time::{Planned, Zone};
 use bedside_store::{Keys, NewAccount, NewClinic, NewPatient, Scope, Store, StoreSettings, SystemClocks};
 use chrono::{Duration, NaiveTime};
 
@@ -125,7 +125,8 @@ async fn plan_session(store: &Store, clinic: ClinicId, nurse: PersonId, number: 
     let planned = store.plan_session(staff(), patient, None, move |record, context| {
         let on = (context.now + Duration::days(4)).date_naive();
         let time: NaiveTime = "10:00:00".parse().expect("a time");
-        let decision = planning::plan(record, on, time, nurse, context)?;
+        let planned = Planned::new(on, time, record.patient.zone);
+        let decision = planning::open_session(record, planned, 1, None, nurse, context);
         let id = decision.after.session.id;
         let patient = Decision {
             after: record.clone(),

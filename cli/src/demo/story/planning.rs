@@ -1,11 +1,11 @@
-//! Four days before: the patient is taken on, the order signed, the session planned, a sitter asked.
+//! Four days before: the patient is taken on and enrolled, the order signed, the session planned, a sitter asked.
 
 use anyhow::{Context as _, Result};
 use bedside_protocol::time::{Planned, minutes, seconds};
 use chrono::NaiveTime;
 use serde_json::{Value, json};
 
-use super::{Story, Theatre, staff_phone};
+use super::{Story, Theatre, enrolling, staff_phone};
 use crate::demo::cast::{self, COLE, NORA, PRIYA, patient, sitter};
 use crate::demo::expectations::Step;
 use crate::demo::http::{Browser, Phone, post_json};
@@ -78,6 +78,9 @@ pub fn plan(theatre: Theatre) -> Result<Story> {
         ),
     );
 
+    let mut jordan = Phone::log_in(&base, cast::CLINIC, patient::EMAIL, patient::PASSWORD)?;
+    enrolling::enrol(&theatre, &mut jordan, &mut priya, &id)?;
+
     let on = today + chrono::Days::new(DAYS_AHEAD);
     let time = NaiveTime::from_hms_opt(HOUR, 0, 0).context("an hour of the day")?;
     let planned = Planned::new(on, time, stage.zone);
@@ -92,7 +95,7 @@ pub fn plan(theatre: Theatre) -> Result<Story> {
     );
 
     let mut story = Story {
-        jordan: Phone::log_in(&base, cast::CLINIC, patient::EMAIL, patient::PASSWORD)?,
+        jordan,
         nora,
         cole,
         sam: Browser::new(&base),
