@@ -75,6 +75,11 @@ pub struct Staff {
 }
 
 impl Staff {
+    /// Whether what patients answered is theirs to see: nurses and prescribers.
+    pub fn sees_answers(&self) -> bool {
+        sees_answers(&self.roles)
+    }
+
     /// In their name.
     pub fn scope(&self) -> Scope {
         scope(
@@ -86,6 +91,12 @@ impl Staff {
             self.request.as_deref(),
         )
     }
+}
+
+/// Whether what patients answered is for somebody with these roles to see: nurses and prescribers.
+pub fn sees_answers(roles: &[StaffRole]) -> bool {
+    let clinician = |role: &StaffRole| matches!(role, StaffRole::Nurse | StaffRole::Prescriber);
+    roles.iter().any(clinician)
 }
 
 /// A scope that carries the request's id into the audit trail.

@@ -5,6 +5,7 @@
 use std::collections::BTreeMap;
 
 use bedside_protocol::answering::Form;
+use bedside_protocol::check_in::Besides;
 use bedside_protocol::checklist::AnswerValue;
 use bedside_protocol::dosing::DoseReport;
 use bedside_protocol::id::DutyId;
@@ -19,13 +20,11 @@ use serde_json::{Map, Value};
 use utoipa::ToSchema;
 
 use crate::error::ApiError;
+use crate::handlers::instruments::{ANSWERS_MAX, given};
 use crate::parse::{Checks, NAME_MAX, When, measured};
 
 /// Longest text answer that is looked at, characters; the item's own limit is the rule's.
 const ANSWER_MAX: usize = 4000;
-
-/// Most answers in one form.
-const ANSWERS_MAX: usize = 64;
 
 /// The type of an answer to a checklist item.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, ToSchema)]
@@ -172,6 +171,16 @@ pub struct CheckInBody {
     /// Blood pressure and pulse, where they are asked for.
     #[serde(default)]
     pub vitals: Option<VitalsBody>,
+    /// The clinic's list of side effects, by item, where it is asked for: true or false, or a number.
+    #[serde(default)]
+    #[schema(value_type = Object)]
+    pub side_effects: BTreeMap<String, Value>,
+    /// Lozenges that are left, where they are counted.
+    #[serde(default)]
+    pub lozenges_left: Option<u32>,
+    /// What is asked for in words, by its key.
+    #[serde(default)]
+    pub words: BTreeMap<String, String>,
     /// When it was answered, by the device; now if absent.
     #[serde(default)]
     #[schema(value_type = Option<DateTime<Utc>>)]
@@ -185,6 +194,17 @@ impl CheckInBody {
         if self.answers.len() > ANSWERS_MAX {
             checks.fault("answers", format!("has more than {ANSWERS_MAX} answers"));
         }
+        if self.side_effects.len() > ANSWERS_MAX {
+            checks.fault("side_effects", format!("has more than {ANSWERS_MAX} answers"));
+        }
+        let side_effects = self.side_effects.iter();
+        let besides = Besides {
+            side_effects: side_effects
+                .map(|(key, value)| (key.clone(), given(value)))
+                .collect(),
+            lozenges_left: self.lozenges_left,
+            words: self.words,
+        };
         let reading = self
             .vitals
             .map(|vitals| vitals.parse("vitals.observed_at", &mut checks, now));
@@ -193,6 +213,7 @@ impl CheckInBody {
         Ok(Form {
             duty,
             answers: self.answers,
+            besides,
             reading,
             observed_at,
         })

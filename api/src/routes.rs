@@ -18,7 +18,7 @@ use crate::envelope;
 use crate::error::ApiError;
 use crate::handlers::{
     cases, clinic, courses, enrolment, health, help, instruments, login, lozenges, me, messages, patients,
-    roster, sessions, sitting,
+    roster, sessions, sitting, worklist,
 };
 
 /// Who may call a route.
@@ -186,6 +186,7 @@ pub const ACCESS: &[(&str, &str, Access)] = &[
     ("GET", "/v1/messages", Access::Staff(MAIL_KEEPERS)),
     ("GET", "/v1/sessions/{id}/messages", Access::Staff(TIMELINE)),
     ("GET", "/v1/patients/{id}/messages", Access::Staff(TIMELINE)),
+    ("GET", "/v1/worklist", Access::Staff(CASES)),
     ("GET", "/v1/cases", Access::Staff(CASES)),
     ("GET", "/v1/cases/{id}", Access::Staff(CASES)),
     ("POST", "/v1/cases/{id}/acknowledge", Access::Staff(CASES)),
@@ -346,6 +347,7 @@ fn json_routes(config: &mut utoipa_actix_web::service_config::ServiceConfig<'_>)
         .service(messages::of_patient)
         .service(messages::of_clinic);
     config
+        .service(worklist::list)
         .service(cases::list)
         .service(cases::find)
         .service(cases::acknowledge)

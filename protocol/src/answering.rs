@@ -1,15 +1,16 @@
 //! Answering check-ins: in time, late, badly, or for another check than the one on the screen.
 //!
 //! Only an explicit answer counts. An answer meets exactly the duty its form was for. One that comes after the server
-//! declared the duty missed annotates it, joins the case and closes nothing.
+//! declared the duty missed annotates it, joins the case and closes nothing. An answer that calls for a person at once is
+//! taken as it is, whatever is missing beside it.
 
 use std::collections::BTreeMap;
 
 use serde_json::json;
 
 use crate::case::{Cause, Level};
-use crate::check_in::CheckInAnswer;
-use crate::document::{CheckRule, VitalsAsked};
+use crate::check_in::{Besides, CheckInAnswer};
+use crate::document::{CheckRule, ProtocolDocument, Question, VitalsAsked};
 use crate::draft::{Draft, NewDuty};
 use crate::duty::{Duty, DutyKind, DutyState, Lane, LateAnswer, OwedBy};
 use crate::id::{CheckInId, DutyId};
@@ -21,6 +22,8 @@ use crate::session::SessionState;
 use crate::time::{Instant, minutes};
 use crate::vitals::check_plausible;
 
+mod besides;
+
 /// An answer as it is sent.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Form {
@@ -28,6 +31,8 @@ pub struct Form {
     pub duty: DutyId,
     /// Yes or no to each question, by its key.
     pub answers: BTreeMap<String, bool>,
+    /// What it says besides.
+    pub besides: Besides,
     /// The reading that goes with it.
     pub reading: Option<NewReading>,
     /// When it was answered, by the device.
@@ -52,8 +57,13 @@ pub enum CheckedIn {
     Late,
 }
 
-/// Whether a question list's answers are all there and nothing else, and which are not good.
-pub fn judge(rule: &CheckRule, answers: &BTreeMap<String, bool>) -> Result<Vec<String>, Faults> {
+/// Whether a question list's answers are all there and nothing else, and which are not good. With `urgent` nothing is
+/// missed.
+pub fn judge(
+    rule: &CheckRule,
+    answers: &BTreeMap<String, bool>,
+    urgent: bool,
+) -> Result<Vec<String>, Faults> {
     let mut faults = Faults::default();
     for key in answers
         .keys()
@@ -70,16 +80,30 @@ pub fn judge(rule: &CheckRule, answers: &BTreeMap<String, bool>) -> Result<Vec<S
     for question in rule
         .questions
         .iter()
-        .filter(|question| !answers.contains_key(&question.key))
+        .filter(|question| !urgent && !answers.contains_key(&question.key))
     {
         faults.push(Fault::new(format!("answers.{}", question.key), "is missing"));
     }
     faults.into_result()?;
-    let bad = rule
+    let bad = rule.questions.iter().filter(|question| is_bad(question, answers));
+    Ok(bad.map(|question| question.key.clone()).collect())
+}
+
+fn is_bad(question: &Question, answers: &BTreeMap<String, bool>) -> bool {
+    answers
+        .get(&question.key)
+        .is_some_and(|answer| *answer != question.good)
+}
+
+/// Whether something that was said calls for a person now.
+fn calls_for_help(protocol: &ProtocolDocument, rule: &CheckRule, form: &Form) -> bool {
+    let mut bad = rule
         .questions
         .iter()
-        .filter(|question| answers.get(&question.key) != Some(&question.good));
-    Ok(bad.map(|question| question.key.clone()).collect())
+        .filter(|question| is_bad(question, &form.answers));
+    let telling = besides::telling(&protocol.instruments.side_effects, &form.besides);
+    bad.any(|question| question.bad_level == Some(Level::P1))
+        || telling.is_some_and(|telling| telling.level == Level::P1)
 }
 
 /// Answers a check-in.
@@ -93,7 +117,8 @@ pub fn answer(
         .ok_or(Refusal::NotFound)?
         .clone();
     may_answer(record, &rule, &context.caller)?;
-    let bad = judge(&rule, &form.answers)?;
+    let urgent = calls_for_help(&record.around.protocol, &rule, &form);
+    let bad = faults_at_once(record, &rule, &form, urgent)?;
     if let Some(reading) = &form.reading {
         check_plausible(&reading.vitals, &record.around.protocol.vitals.input_sanity)
             .map_err(|faults| Refusal::MeasureAgain(under("vitals", faults)))?;
@@ -148,6 +173,29 @@ pub fn answer(
     Ok((draft.decide(), outcome))
 }
 
+/// The questions whose answer is not the good one, or everything that is wrong with a form.
+fn faults_at_once(
+    record: &SessionRecord,
+    rule: &CheckRule,
+    form: &Form,
+    urgent: bool,
+) -> Result<Vec<String>, Refusal> {
+    let judged = judge(rule, &form.answers, urgent);
+    let bad = judged.as_ref().cloned().unwrap_or_else(|_| {
+        let bad = rule
+            .questions
+            .iter()
+            .filter(|question| is_bad(question, &form.answers));
+        bad.map(|question| question.key.clone()).collect()
+    });
+    let mut faults = judged.err().unwrap_or_default();
+    faults
+        .0
+        .extend(besides::judge(record, rule, &bad, &form.besides, urgent).0);
+    faults.into_result()?;
+    Ok(bad)
+}
+
 fn under(prefix: &str, faults: Faults) -> Faults {
     let prefixed = |fault: Fault| Fault {
         field: format!("{prefix}.{}", fault.field),
@@ -178,7 +226,9 @@ fn already_said<'r>(record: &'r SessionRecord, form: &Form) -> Option<&'r CheckI
         .iter()
         .rev()
         .find(|answer| answer.duty == form.duty)?;
-    let same = latest.answers == form.answers && (form.reading.is_none() || latest.reading.is_some());
+    let same = latest.answers == form.answers
+        && latest.besides == form.besides
+        && (form.reading.is_none() || latest.reading.is_some());
     // All good to the release questions again, later: the patient may be released now where they could not before.
     let may_release_now = latest.bad.is_empty()
         && crate::dosing::check_rule_of(record, record.watch.duty(form.duty)?)?.releases
@@ -192,7 +242,7 @@ fn outcome_again(record: &SessionRecord, rule: &CheckRule, said: &CheckInAnswer)
         .watch
         .open_duties()
         .any(|duty| duty.kind == (DutyKind::SendVitals { for_check: said.duty }));
-    if worst_level(rule, said) == Some(Level::P1) {
+    if worst_level(&record.around.protocol, rule, said) == Some(Level::P1) {
         CheckedIn::ActNow
     } else if rule.releases && said.bad.is_empty() {
         CheckedIn::Released
@@ -232,6 +282,7 @@ fn keep_answer(
         rule: rule.key.clone(),
         answers: form.answers,
         bad,
+        besides: form.besides,
         reading,
         observed_at,
         claimed_at: claimed.filter(|claimed| *claimed != observed_at),
@@ -286,25 +337,43 @@ pub fn join_late_answer(draft: &mut Draft<'_, '_>, duty: DutyId) {
 
 /// Signals the answers that are not good, at the most urgent of their levels. True if it is one to act on now.
 fn tell_of_bad_answers(draft: &mut Draft<'_, '_>, rule: &CheckRule, answer: &CheckInAnswer) -> bool {
-    let level = worst_level(rule, answer);
+    let protocol = draft.record.around.protocol.clone();
+    let level = worst_level(&protocol, rule, answer);
     if let Some(level) = level {
+        let listed = besides::telling(&protocol.instruments.side_effects, &answer.besides);
+        let listed = listed.map(|telling| telling.items).unwrap_or_default();
         draft.signal(
             level,
             Cause::BadAnswer {
                 check_in: answer.id,
-                questions: answer.bad.clone(),
+                questions: answer.bad.iter().cloned().chain(listed).collect(),
             },
         );
     }
+    tell_of_count(draft, answer);
     level == Some(Level::P1)
 }
 
-fn worst_level(rule: &CheckRule, answer: &CheckInAnswer) -> Option<Level> {
+/// A count that differs from the ledger is a case, as it is when it is declared by itself.
+fn tell_of_count(draft: &mut Draft<'_, '_>, answer: &CheckInAnswer) {
+    let expected = besides::expected_lozenges(&draft.record);
+    let (Some(counted), Some(expected)) = (answer.besides.lozenges_left, expected) else {
+        return;
+    };
+    if i64::from(counted) != expected {
+        let level = draft.record.around.protocol.ledger.mismatch_level;
+        draft.signal(level, Cause::CountDiffers { expected, counted });
+    }
+}
+
+fn worst_level(protocol: &ProtocolDocument, rule: &CheckRule, answer: &CheckInAnswer) -> Option<Level> {
     let bad = rule
         .questions
         .iter()
         .filter(|question| answer.bad.contains(&question.key));
-    bad.filter_map(|question| question.bad_level).max()
+    let listed = besides::telling(&protocol.instruments.side_effects, &answer.besides);
+    let levels = bad.filter_map(|question| question.bad_level);
+    levels.chain(listed.map(|telling| telling.level)).max()
 }
 
 fn vitals_missing(draft: &Draft<'_, '_>, rule: &CheckRule, answer: &CheckInAnswer) -> bool {

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::id::{CaseId, CheckInId, DutyId, GapId, NoticeId, PersonId, ReadingId, ScoreId, SessionId};
-use crate::instruments::InstrumentKey;
+use crate::instruments::{Answers, InstrumentKey};
 use crate::people::Caller;
 use crate::time::Instant;
 
@@ -44,6 +44,15 @@ pub enum Cause {
         /// The row of the timetable.
         rule: String,
         /// How many in a row, this one included.
+        in_a_row: u32,
+    },
+    /// What a person owes after sessions was missed again.
+    LateTwice {
+        /// The last duty.
+        duty: DutyId,
+        /// What was owed: the row of the timetable, or a questionnaire.
+        owed: String,
+        /// How many in a row.
         in_a_row: u32,
     },
     /// An answer to a check-in was not good.
@@ -180,6 +189,13 @@ pub enum Cause {
         /// The items.
         items: Vec<String>,
     },
+    /// A questionnaire could not be taken, and something in it calls for a person.
+    UnkeptAnswer {
+        /// Which.
+        instrument: InstrumentKey,
+        /// The answers that call for one, by item.
+        answers: Answers,
+    },
     /// A message to a contact cannot be delivered.
     Undeliverable {
         /// The message.
@@ -199,10 +215,16 @@ impl Cause {
         }
     }
 
+    /// Whether who has the case already hears of it again, whatever its level.
+    pub fn is_told_again(&self) -> bool {
+        matches!(self, Self::LateTwice { .. })
+    }
+
     /// The cause's name in documents and mails.
     pub fn name(&self) -> &'static str {
         match self {
             Self::MissedCheckIn { .. } => "missed_check_in",
+            Self::LateTwice { .. } => "late_twice",
             Self::BadAnswer { .. } => "bad_answer",
             Self::RedFlag { .. } => "red_flag",
             Self::Help => "help",
@@ -228,6 +250,7 @@ impl Cause {
             Self::Item9 { .. } => "item9",
             Self::SafetyAnswer { .. } => "safety_answer",
             Self::ListAnswer { .. } => "list_answer",
+            Self::UnkeptAnswer { .. } => "unkept_answer",
             Self::Undeliverable { .. } => "undeliverable",
         }
     }
@@ -248,6 +271,22 @@ pub struct Signal {
     /// What the reporter typed, if anything. Shown on the case's page only.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub note: Option<String>,
+}
+
+impl Signal {
+    /// Whether it says what a patient answered, which is for nurses and prescribers. What a sitter saw is for whoever has the
+    /// case.
+    pub fn tells_answers(&self) -> bool {
+        match self.what {
+            Cause::BadAnswer { .. } => matches!(self.by, Caller::Patient { .. }),
+            Cause::UnsafeAnswer { .. }
+            | Cause::Item9 { .. }
+            | Cause::SafetyAnswer { .. }
+            | Cause::ListAnswer { .. }
+            | Cause::UnkeptAnswer { .. } => true,
+            _ => false,
+        }
+    }
 }
 
 /// How a case ended.

@@ -5,8 +5,30 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use crate::id::{CheckInId, DutyId, ReadingId};
+use crate::instruments::Answers;
 use crate::people::Caller;
 use crate::time::Instant;
+
+/// What a check-in says besides yes and no: side effects, what is left of the lozenges, and words.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Besides {
+    /// The clinic's own list of side effects, by item.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub side_effects: Answers,
+    /// Lozenges that are left, as counted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lozenges_left: Option<u32>,
+    /// In their own words, by what was asked for.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub words: BTreeMap<String, String>,
+}
+
+impl Besides {
+    /// Whether nothing is said.
+    pub fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
+}
 
 /// An answer to one check-in.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -21,6 +43,9 @@ pub struct CheckInAnswer {
     pub answers: BTreeMap<String, bool>,
     /// The keys of questions whose answer is not the good one.
     pub bad: Vec<String>,
+    /// What it says besides.
+    #[serde(default, skip_serializing_if = "Besides::is_empty")]
+    pub besides: Besides,
     /// The reading that came with it.
     pub reading: Option<ReadingId>,
     /// When it happened, by the device, bounded by the server.

@@ -109,13 +109,14 @@ impl Desk<'_, '_> {
         let open = self.watch.cases.iter_mut().find(|case| case.is_open());
         match open {
             None if signal.what.only_joins() => {}
+            None if level == Level::Info => self.for_information(),
             None => self.open_case(signal),
             Some(case) => {
                 // A case from before the session climbs slowly: what happens in the session must not wait for it.
                 let hastened = self.in_session && !case.in_session && level >= Level::P2;
                 let raised = level > case.level || hastened;
                 let taken = case.state.taken().is_some();
-                let renewed = level == Level::P1 && taken;
+                let renewed = taken && (level == Level::P1 || signal.what.is_told_again());
                 let annotates = signal.what.only_joins();
                 case.level = case.level.max(level);
                 case.in_session |= hastened;

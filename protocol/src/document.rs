@@ -14,6 +14,7 @@ mod check;
 mod checklist;
 mod course;
 mod enrolment;
+mod follow_up;
 mod instruments;
 mod ledger;
 mod plan;
@@ -27,6 +28,7 @@ pub use alarms::{Advice, CaseRules, LevelRules, RedFlag, WatchRules};
 pub use checklist::{Asks, Blocks, Item, ItemPhase, OtherAnswer};
 pub use course::CourseRules;
 pub use enrolment::{Channel, EnrolmentAsks, EnrolmentBlocks, EnrolmentItem, EnrolmentRules, ScreeningPoint};
+pub use follow_up::FollowUpRules;
 pub use instruments::{ChangeRules, InstrumentRules, ListAsks, ListItem, OwnList, Tell};
 pub use ledger::LedgerRules;
 pub use plan::{LocalHours, OrderLimits, PlanRules, QuietHours};
@@ -34,7 +36,7 @@ pub use roster::RosterRules;
 pub use sitter::SitterRules;
 pub use timetable::{
     CheckDue, CheckRule, ConfirmPlanRule, HeadsUpRule, LogDoseRule, PrepareDayRule, Question, ReleaseRule,
-    Repeats, StartRule, Timetable, VitalsAsked,
+    Repeats, StartRule, Timetable, VitalsAsked, WordsAsked,
 };
 pub use vitals::{DuringLimits, InputSanity, PreDoseLimits, Pressures, PulseLimits, VitalsRules};
 pub use words::Words;
@@ -123,6 +125,9 @@ pub struct ProtocolDocument {
     /// What must be settled before a session is planned.
     #[serde(default)]
     pub enrolment: EnrolmentRules,
+    /// What is asked between sessions.
+    #[serde(default)]
+    pub follow_up: FollowUpRules,
 }
 
 impl ProtocolDocument {
@@ -164,6 +169,11 @@ impl ProtocolDocument {
             DutyKind::SendVitals { .. } | DutyKind::RecheckVitals { .. } | DutyKind::Release => true,
             _ => false,
         }
+    }
+
+    /// Whether a duty is a check of the evening or the days after.
+    pub fn is_follow_up(&self, duty: &Duty) -> bool {
+        matches!(duty.kind, DutyKind::CheckIn { .. }) && !self.is_in_session(duty)
     }
 
     /// The red flag with this key.

@@ -11,7 +11,6 @@ use crate::draft::{Draft, NewDuty};
 use crate::duty::{Duty, DutyKind, DutyState, Excuse, Lane, OwedBy};
 use crate::gate;
 use crate::id::CaseId;
-use crate::instruments::asking;
 use crate::ladder::{Audience, Ladder, Rung};
 use crate::people::Caller;
 use crate::planning::{new_record, next_ordinal};
@@ -312,10 +311,7 @@ fn move_dose(draft: &mut Draft<'_, '_>, taken_at: Instant) {
         .cloned()
         .collect();
     draft.excuse(Excuse::DoseTimeCorrected, |duty| {
-        matches!(
-            duty.kind,
-            DutyKind::CheckIn { .. } | DutyKind::Release | DutyKind::AnswerScores
-        )
+        matches!(duty.kind, DutyKind::CheckIn { .. } | DutyKind::Release)
     });
     make_timetable_except(draft, &ended);
 }
@@ -369,7 +365,6 @@ fn make_timetable_except(draft: &mut Draft<'_, '_>, ended: &[Duty]) {
         }
     }
     open_release(draft);
-    asking::ask_after_dose(draft);
 }
 
 /// The next number of a repeated row.

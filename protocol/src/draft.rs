@@ -15,9 +15,10 @@ use crate::ladder::Ladder;
 use crate::notice::{About, Message, Notice, Recipient, Who};
 use crate::people::{Caller, CommsStatus};
 use crate::record::{Decision, Fact, NewLink, RuleContext, SessionRecord};
+use crate::reminding::{is_overdue, reminder};
 use crate::session::{Hold, SessionState};
 use crate::sitter::SitterState;
-use crate::time::{Instant, Zone, minutes};
+use crate::time::{Instant, minutes};
 
 /// The copy of a record a rule works on.
 pub struct Draft<'a, 'c> {
@@ -201,11 +202,6 @@ impl<'a, 'c> Draft<'a, 'c> {
         }
     }
 
-    /// Whether a reminder says "was due": a prompt told at the due time itself is always some moments late.
-    fn is_overdue(&self, duty: &Duty) -> bool {
-        self.shown_due_at(duty) <= self.now() - minutes(1)
-    }
-
     /// A reminder of a duty to the patient.
     pub fn remind_patient(&mut self, duty: &Duty, key: String) {
         if !self.reminds_of(duty) {
@@ -215,7 +211,7 @@ impl<'a, 'c> Draft<'a, 'c> {
         let message = Message::PatientTask {
             due_at: self.shown_due_at(duty),
             zone: patient.zone,
-            overdue: self.is_overdue(duty),
+            overdue: is_overdue(self.shown_due_at(duty), self.now()),
         };
         let to = Recipient {
             who: Who::Patient(patient.id),
@@ -238,7 +234,7 @@ impl<'a, 'c> Draft<'a, 'c> {
         let message = Message::SitterTask {
             due_at: self.shown_due_at(duty),
             zone: self.record.patient.zone,
-            overdue: self.is_overdue(duty),
+            overdue: is_overdue(self.shown_due_at(duty), self.now()),
             link: sitter.link,
         };
         let to = Recipient {
@@ -250,37 +246,9 @@ impl<'a, 'c> Draft<'a, 'c> {
     }
 
     fn reminder(&mut self, duty: &Duty, key: String, to: Recipient, message: Message) -> Notice {
-        let now = self.now();
-        let zone = self.record.patient.zone;
-        let stale_after = duty.missed_after.unwrap_or(duty.due_at);
-        // One that the quiet hours would outlive goes at once: the alternative is a call from a nurse.
-        let not_before = Some(self.after_quiet_hours(zone, now))
-            .filter(|at| duty.lane == Lane::Reminder && *at < stale_after)
-            .unwrap_or(now);
-        Notice {
-            id: self.context.ids.fresh(),
-            key,
-            lane: duty.lane,
-            to,
-            about: About::Duty { duty: duty.id },
-            message,
-            not_before,
-            stale_after: Some(stale_after),
-            thread: None,
-        }
-    }
-
-    /// `at`, or the end of the quiet hours it falls into.
-    fn after_quiet_hours(&self, zone: Zone, at: Instant) -> Instant {
-        let quiet = self.record.around.protocol.quiet_hours;
-        let (on, time) = (zone.date_of(at), zone.time_of(at));
-        if time >= quiet.from {
-            zone.resolve(on + chrono::Days::new(1), quiet.to)
-        } else if time < quiet.to {
-            zone.resolve(on, quiet.to)
-        } else {
-            at
-        }
+        let quiet = (self.record.around.protocol.quiet_hours, self.record.patient.zone);
+        let id = self.context.ids.fresh();
+        reminder((id, key), duty, (to, message), quiet, self.now())
     }
 
     /// A message to a sitter or patient that belongs to no duty.
@@ -376,7 +344,6 @@ impl<'a, 'c> Draft<'a, 'c> {
         if self.record.session.state.takes_preparation() {
             self.meet_what_was_answered();
         }
-        crate::instruments::asking::meet_answered(self);
         if matches!(
             self.record.session.state,
             SessionState::PrepOpen | SessionState::Ready { .. }
@@ -393,7 +360,7 @@ impl<'a, 'c> Draft<'a, 'c> {
     fn tell_what_the_course_waits_for(&mut self) {
         let now = self.now();
         let waits = [
-            (gate::review_before(&self.record, now).is_some(), Cause::ReviewDue),
+            (gate::review_blocks(&self.record, now), Cause::ReviewDue),
             (gate::is_held(&self.record, now), Cause::CourseHeld),
         ];
         for (_, cause) in waits.into_iter().filter(|(waits, _)| *waits) {

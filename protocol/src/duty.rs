@@ -109,6 +109,12 @@ pub enum DutyKind {
     Release,
     /// Answer PHQ-9 and GAD-7 after a session after which they are asked (C14).
     AnswerScores,
+    /// Answer the questionnaires before a first dose (C14).
+    AnswerBaseline,
+    /// Answer the monthly list (C15).
+    AnswerMonthly,
+    /// Look every morning at what a patient owes between sessions. Told to nobody.
+    FollowCourse,
     /// Take a case.
     TakeCase {
         /// The case.
@@ -141,10 +147,21 @@ impl DutyKind {
             Self::RecheckVitals { .. } => "recheck_vitals",
             Self::Release => "release",
             Self::AnswerScores => "answer_scores",
+            Self::AnswerBaseline => "answer_baseline",
+            Self::AnswerMonthly => "answer_monthly",
+            Self::FollowCourse => "follow_course",
             Self::TakeCase { .. } => "take_case",
             Self::ContactPatient { .. } => "contact_patient",
             Self::RecordOutcome { .. } => "record_outcome",
         }
+    }
+
+    /// Whether it is a questionnaire that a patient answers.
+    pub fn is_form(&self) -> bool {
+        matches!(
+            self,
+            Self::AnswerScores | Self::AnswerBaseline | Self::AnswerMonthly
+        )
     }
 
     /// The case a duty of the care team is about.
@@ -238,6 +255,10 @@ pub enum Excuse {
     DoseTimeCorrected,
     /// The sitter who owed it is no longer the sitter.
     SitterChanged,
+    /// The hold of the course was lifted; what it kept from being asked is asked anew.
+    CourseLifted,
+    /// It is asked no more: the course is paused, the patient is in hospital or gone, or the occasion has passed.
+    NotFollowed,
     /// The case is over, given back, or entered a new round.
     CaseMovedOn,
 }

@@ -21,7 +21,7 @@ use crate::vitals::{Finding, Phase, judge_before_dose};
 mod course;
 mod reason;
 
-pub use course::{is_held, plan_of, review_before};
+pub use course::{is_held, plan_of, review_before, review_blocks};
 pub use reason::{Reason, ReasonCode};
 
 /// Every reason why the dose is not open at `now`. Empty means it may be unlocked.

@@ -16,7 +16,6 @@ use crate::refusal::{Fault, Faults};
 use crate::time::Instant;
 
 pub mod answering;
-pub mod asking;
 pub mod change;
 pub mod due;
 pub mod external;

@@ -9,6 +9,7 @@ use crate::duty::Lane;
 use crate::id::{CaseId, DutyId, LinkId, NoticeId, PersonId, SitterId};
 use crate::roster::Gap;
 use crate::time::{Instant, Zone};
+use crate::watch::Subject;
 
 /// Whom a notice is for, and the address frozen at the decision.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -191,6 +192,15 @@ pub enum Message {
         /// The clinic's zone.
         zone: Zone,
     },
+    /// To the care team: something happened that calls for nobody today.
+    ForInformation {
+        /// What it is about.
+        subject: Subject,
+        /// When.
+        at: Instant,
+        /// The clinic's zone.
+        zone: Zone,
+    },
     /// To administrator and manager: nobody is on call in some stretches ahead.
     RosterGaps {
         /// Each, by its beginning.
@@ -243,6 +253,7 @@ impl Message {
             Self::ContactUnreachable { .. } => "contact_unreachable",
             Self::AddressRefused { .. } => "address_refused",
             Self::WatchIncomplete { .. } => "watch_incomplete",
+            Self::ForInformation { .. } => "for_information",
             Self::RosterGaps { .. } => "roster_gaps",
             Self::Bundle { .. } => "bundle",
             Self::AccountLink { .. } => "account_link",

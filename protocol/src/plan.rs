@@ -127,7 +127,7 @@ pub struct SignedPlan {
     pub version: u32,
     /// What was signed.
     pub terms: PlanTerms,
-    /// Which sessions of the plan this version gave their time.
+    /// Which places of the plan this version gave a time; a session that was moved by hand keeps its own.
     pub ordinals: Vec<u32>,
     /// When the plan's first version was signed: doses from then on belong to it.
     pub began_at: Instant,
@@ -161,9 +161,14 @@ pub fn in_force<'p>(plans: &'p [SignedPlan], sessions: &[Session]) -> Option<&'p
     newest(plans, slot.plan)
 }
 
-/// Whether a session may be given another time by a change of plan or zone: its preparation has not begun, and nobody
-/// decided anything about it.
+/// Whether a session may be given another time by a change of plan: it has its time from the plan, and [`may_be_moved`].
 pub fn may_be_replanned(session: &Session, prep_opens_before_min: i64, now: Instant) -> bool {
+    session.moves.is_empty() && may_be_moved(session, prep_opens_before_min, now)
+}
+
+/// Whether a session may be given another time without anybody being asked: its preparation has not begun, and nobody
+/// decides about it.
+fn may_be_moved(session: &Session, prep_opens_before_min: i64, now: Instant) -> bool {
     matches!(session.state, SessionState::Scheduled)
         && !is_preparing(&session.planned, prep_opens_before_min, now)
 }

@@ -357,6 +357,13 @@ pub fn cancel(
             "the session has begun or is over; it cannot be cancelled",
         ));
     }
+    let mut open = record.watch.open_duties();
+    if open.any(|duty| duty.kind == DutyKind::LogDose) {
+        return Err(Refusal::wrong_state(
+            "session-started",
+            "the dose was unlocked; find out first whether it was taken",
+        ));
+    }
     let mut draft = Draft::of(record, context);
     call_off(&mut draft, reason);
     Ok(draft.decide())
@@ -387,6 +394,21 @@ pub fn retime(draft: &mut Draft<'_, '_>, to: Planned) {
     }
     open_preparation(draft);
     sitting::ask_again(draft);
+}
+
+/// Asks anew for the preparation of a session that a hold of the course has kept from being asked for. What was answered
+/// counts.
+pub fn ask_anew(draft: &mut Draft<'_, '_>) {
+    draft.excuse(Excuse::CourseLifted, |duty| {
+        matches!(
+            duty.kind,
+            DutyKind::HeadsUp | DutyKind::ConfirmPlan | DutyKind::PrepareDay | DutyKind::Start
+        )
+    });
+    if matches!(draft.record.session.state, SessionState::Held { .. }) {
+        draft.enter(SessionState::Scheduled);
+    }
+    open_preparation(draft);
 }
 
 /// The order changed: what was read back counts no more, and a phone in the middle of it must look again.

@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use serde_json::json;
 
 use crate::answering::{self, CheckedIn, Form};
+use crate::check_in::Besides;
 use crate::document::CheckRule;
 use crate::draft::Draft;
 use crate::duty::{Duty, DutyKind, Excuse, OwedBy};
@@ -48,6 +49,7 @@ pub fn release_by_sitter(
         Form {
             duty: duty.id,
             answers,
+            besides: Besides::default(),
             reading: None,
             observed_at,
         },

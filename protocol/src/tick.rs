@@ -8,14 +8,17 @@ use std::collections::BTreeSet;
 use serde_json::json;
 
 use crate::case::{Cause, Level};
-use crate::desk::at_patients_desk;
 use crate::draft::Draft;
 use crate::duty::{Duty, DutyKind, DutyState, Excuse, OwedBy};
+use crate::following;
+use crate::gate;
 use crate::id::DutyId;
 use crate::ladder::Audience;
 use crate::planning::no_answer;
 use crate::record::{Decision, PatientRecord, RuleContext, SessionRecord};
+use crate::reminding::steps_due;
 use crate::session::{Hold, SessionState};
+use crate::sharing::sitter_hears_of_lateness;
 use crate::time::{Instant, minutes};
 use crate::watch::WatchGap;
 
@@ -44,12 +47,9 @@ fn most_urgent(draft: &Draft<'_, '_>, advanced: &BTreeSet<DutyId>) -> Option<Dut
         .cloned()
 }
 
-/// Moves every due duty of a patient between sessions on; all of them belong to the care team.
+/// Moves every due duty of a patient between sessions on.
 pub fn patient(record: &PatientRecord, context: &mut RuleContext<'_>) -> Decision<PatientRecord> {
-    let (decision, ()) = at_patients_desk(record, context, |desk| {
-        desk.advance_due();
-    });
-    decision
+    following::look(record, context)
 }
 
 fn advance(draft: &mut Draft<'_, '_>, mut duty: Duty) {
@@ -63,7 +63,9 @@ fn advance(draft: &mut Draft<'_, '_>, mut duty: Duty) {
     }
     let now = draft.now();
     climb(draft, &mut duty);
-    if duty.kind == DutyKind::ConfirmPlan && duty.due_at <= now {
+    let session_at = draft.record.session.planned.at;
+    let held = gate::is_held(&draft.record, now) && gate::is_held(&draft.record, session_at);
+    if duty.kind == DutyKind::ConfirmPlan && duty.due_at <= now && !held {
         no_answer(draft, duty.id, "confirm_plan");
     }
     if duty.missed_after.is_some_and(|missed_after| missed_after <= now) {
@@ -86,34 +88,20 @@ fn put_back(draft: &mut Draft<'_, '_>, duty: Duty) {
     }
 }
 
-/// Tells the rungs whose time has come. One that was passed over in an outage, because the next is due as well or the
-/// duty is missed by now, is of no use any more; nor is a reminder to prepare a session that is on hold.
+/// Tells the steps whose time has come; of use is no reminder to prepare a session that is on hold, and the sitter hears of
+/// a check after the session only where the patient agreed.
 fn climb(draft: &mut Draft<'_, '_>, duty: &mut Duty) {
-    let now = draft.now();
     let on_hold = matches!(draft.record.session.state, SessionState::Held { .. });
-    while duty
-        .ladder
-        .told_at(duty.rung, duty.repeat_no, duty.due_at)
-        .is_some_and(|at| at <= now)
-    {
-        let next_at = match duty.ladder.0[duty.rung].repeat_every_s {
-            Some(_) => duty.ladder.told_at(duty.rung, duty.repeat_no + 1, duty.due_at),
-            None => duty.ladder.told_at(duty.rung + 1, 0, duty.due_at),
-        };
-        let stale = next_at.into_iter().chain(duty.missed_after).any(|at| at <= now);
-        if !stale && !on_hold {
-            for audience in duty.ladder.0[duty.rung].tell.clone() {
-                let key = format!("duty:{}:{}:{}:{audience:?}", duty.id, duty.rung, duty.repeat_no);
-                match audience {
-                    Audience::Patient => draft.remind_patient(duty, key),
-                    Audience::Sitter => draft.remind_sitter(duty, key),
-                    _ => {}
-                }
+    let follows_up = draft.record.around.protocol.is_follow_up(duty);
+    let to_sitter = !follows_up || sitter_hears_of_lateness(&draft.record);
+    for step in steps_due(duty, draft.now()) {
+        for audience in step.tell.into_iter().filter(|_| !on_hold) {
+            let key = format!("{}:{audience:?}", step.key);
+            match audience {
+                Audience::Patient => draft.remind_patient(duty, key),
+                Audience::Sitter if to_sitter => draft.remind_sitter(duty, key),
+                _ => {}
             }
-        }
-        match duty.ladder.0[duty.rung].repeat_every_s {
-            Some(_) => duty.repeat_no += 1,
-            None => duty.rung += 1,
         }
     }
 }
@@ -178,11 +166,12 @@ fn miss(draft: &mut Draft<'_, '_>, duty: &Duty) {
             }
         }
         DutyKind::PrepareDay => end_as_missed(draft, duty),
-        DutyKind::AnswerScores => {
+        DutyKind::AnswerScores | DutyKind::AnswerBaseline | DutyKind::AnswerMonthly => {
             end_as_missed(draft, duty);
-            no_answer(draft, id, "answer_scores");
+            no_answer(draft, id, duty.kind.name());
         }
         DutyKind::Release
+        | DutyKind::FollowCourse
         | DutyKind::TakeCase { .. }
         | DutyKind::ContactPatient { .. }
         | DutyKind::RecordOutcome { .. } => {}
@@ -222,7 +211,7 @@ fn unwatched(draft: &mut Draft<'_, '_>, duty: &Duty, level: Level) -> bool {
         },
     );
     if !was_told(draft, &gap) || draft.record.watch.open_case().is_none() {
-        tell_of_gap(draft, &gap, level);
+        tell_of_gap(draft, &gap, level.max(Level::P3));
     }
     crate::answering::join_late_answer(draft, duty.id);
     true
@@ -241,10 +230,20 @@ fn miss_check(draft: &mut Draft<'_, '_>, duty: &Duty, key: &str) {
     }
     end_as_missed(draft, duty);
     let in_a_row = misses_in_a_row(draft, duty);
-    let cause = Cause::MissedCheckIn {
-        duty: duty.id,
-        rule: key.to_owned(),
-        in_a_row,
+    let follows_up = draft.record.around.protocol.is_follow_up(duty);
+    let (duty_id, rule) = (duty.id, key.to_owned());
+    let cause = if follows_up && in_a_row > 1 {
+        Cause::LateTwice {
+            duty: duty_id,
+            owed: rule,
+            in_a_row,
+        }
+    } else {
+        Cause::MissedCheckIn {
+            duty: duty_id,
+            rule,
+            in_a_row,
+        }
     };
     draft.signal(if in_a_row > 1 { second } else { first }, cause);
     crate::answering::join_late_answer(draft, duty.id);

@@ -131,13 +131,11 @@ pub fn judge_in_session(
     baseline: Option<&Vitals>,
     limits: &DuringLimits,
 ) -> Finding {
+    let low_oxygen = vitals.spo2.is_some_and(|spo2| spo2 < limits.spo2_p1_below);
     let single = named(&[
         ("p1_single.sbp", vitals.sbp >= limits.p1_single.sbp),
         ("p1_single.dbp", vitals.dbp >= limits.p1_single.dbp),
-        (
-            "spo2_p1_below",
-            vitals.spo2.is_some_and(|spo2| spo2 < limits.spo2_p1_below),
-        ),
+        ("spo2_p1_below", low_oxygen && limits.oximeter),
     ]);
     if !single.is_empty() {
         return Finding::Tell(Level::P1, single);
@@ -156,12 +154,13 @@ pub fn judge_in_session(
     if !recheck.is_empty() && !confirming {
         return Finding::Recheck(recheck);
     }
-    let pulse = named(&[
+    let this_hour = named(&[
         ("p2.hr_over", vitals.hr > limits.p2.hr_over),
         ("p2.hr_under", vitals.hr < limits.p2.hr_under),
+        ("spo2_p1_below", low_oxygen),
     ]);
-    if !pulse.is_empty() {
-        return Finding::Tell(Level::P2, pulse);
+    if !this_hour.is_empty() {
+        return Finding::Tell(Level::P2, this_hour);
     }
     let rise = baseline.map_or_else(Vec::new, |baseline| {
         named(&[

@@ -42,6 +42,7 @@ mod timeline;
 mod tokens;
 mod transaction;
 mod watch;
+mod worklist;
 mod write;
 
 #[cfg(feature = "raw-sql")]
@@ -73,4 +74,5 @@ pub use store::{ProtocolError, Store, StoreSettings};
 pub use timeline::{TimelineEntry, TimelineEvent};
 pub use tokens::{NewRefresh, Rotation};
 pub use watch::{CycleStart, CycleStats, Heartbeat};
+pub use worklist::{WORKLIST_MAX, WorklistEntry, WorklistPlace};
 pub use write::{DecideError, Done, Once};

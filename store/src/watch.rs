@@ -35,6 +35,9 @@ const AHEAD_MAX: Duration = Duration::seconds(10);
 /// How far back gaps are part of a record.
 const GAPS_KNOWN_FOR: Duration = Duration::days(7);
 
+/// The duty that has the worker look at a patient every morning, as it stands in the database.
+const FOLLOWING: &str = "follow_course";
+
 /// Ids in one statement; SQLite takes 32,766 parameters.
 const IDS_AT_ONCE: usize = 500;
 
@@ -246,6 +249,23 @@ impl Store {
                 .iter()
                 .filter_map(|(kind, id, _, _)| subject_of(kind, id))
                 .collect())
+        })
+        .await
+    }
+
+    /// Patients for whom no look is to come; at most `limit`. They are new, or from before anybody was followed.
+    pub async fn list_unfollowed(&self, limit: i64) -> Result<Vec<PersonId>, StoreError> {
+        self.read_job(Scope::system(), move |tx| {
+            let followed = duties::table
+                .filter(duties::kind.eq(FOLLOWING).and(duties::state.eq("open")))
+                .select(duties::subject_id);
+            let ids: Vec<String> = patients::table
+                .filter(patients::id.ne_all(followed))
+                .order(patients::id.desc())
+                .limit(limit)
+                .select(patients::id)
+                .load(tx.connection)?;
+            Ok(ids.iter().filter_map(|id| id.parse().ok()).collect())
         })
         .await
     }

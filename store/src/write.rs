@@ -203,12 +203,8 @@ impl Store {
             replayed_or(tx, once.as_ref(), |tx| {
                 let mut before = load::patient_to_change(tx, id)?.ok_or(Abort::No(No::NotFound))?;
                 let sessions = save::sessions_to_change(tx, &before)?;
-                // Somebody may have changed one while its lock was waited for.
-                for there in &sessions {
-                    for known in before.sessions.iter_mut().filter(|it| it.id == there.session.id) {
-                        known.clone_from(&there.session);
-                    }
-                }
+                // Somebody may have changed one while its lock was waited for: a dose may have been taken.
+                load::renew_sessions(tx, &mut before)?;
                 let (decision, value) = tx.with_rule(|context| rule(&before, &sessions, context))?;
                 save::course(tx, &before, &sessions, &decision)?;
                 Ok(value)

@@ -326,6 +326,47 @@ impl Play {
         }
     }
 
+    /// The checks of the sitter up to the end of two hours, all well, and a nurse's release by telephone.
+    pub async fn until_released(&mut self) {
+        self.until_dosed().await;
+        self.answer_checks(&[
+            (10, "C4", 0),
+            (15, "C5", 0),
+            (30, "C6", 0),
+            (45, "C7", 0),
+            (60, "C8", 0),
+            (75, "C8", 1),
+        ])
+        .await;
+        self.answer_checks(&[(90, "C9", 0), (105, "C9b", 0)]).await;
+        self.to_minute(121).await;
+        let release = json!({"spoke_to_patient": true, "spoke_to_sitter": true, "note": "Both well."});
+        let path = format!("/v1/sessions/{}/release", self.session);
+        self.clinic.staff("nurse").post(&path, &release).expect(200);
+    }
+
+    /// The patient answers a check of theirs, all well but for `body`.
+    pub fn own_check(&self, rule: &str, not_well: &[&str], body: &Value) -> Answer {
+        let id = self.duty(rule, 0)["id"].as_str().expect("an id").to_owned();
+        let mut sent = json!({ "answers": answers_to(rule, not_well) });
+        if rule == "C13" {
+            sent["words"] = json!({"insight": "I can rest.", "action": "A walk in the morning."});
+        }
+        for (field, value) in body.as_object().into_iter().flatten() {
+            sent[field] = value.clone();
+        }
+        self.phone.post(&self.path(&format!("/check-ins/{id}")), &sent)
+    }
+
+    /// The evening, the day after and two days after, all well, each at its time: the session closes.
+    pub async fn follow_up(&mut self) {
+        for (minute, rule) in [(360, "C11"), (24 * 60, "C12"), (48 * 60, "C13")] {
+            self.to_minute(minute).await;
+            self.own_check(rule, &[], &json!({})).expect(200);
+        }
+        assert_eq!(self.state(), "closed");
+    }
+
     /// Opens the page behind the last escalation mail to `address` and takes the case with the PIN.
     pub fn take_case(&mut self, role: &str) -> CasePage {
         let address = self.clinic.address(role);

@@ -1,5 +1,5 @@
-//! Housekeeping: what has served its time leaves the hot tables, the audit trail is verified, gaps of rosters are told, the
-//! database is kept fit.
+//! Housekeeping: what has served its time leaves the hot tables, the audit trail is verified, gaps of rosters are told, new
+//! patients are followed, the database is kept fit.
 //!
 //! Guarantees: every job can run twice or in two workers at once without harm; when each was begun last is in the
 //! database, so neither a restart nor a second worker runs it again before its time; firings that were missed, also while
@@ -9,8 +9,9 @@
 use std::collections::HashMap;
 use std::error::Error;
 
+use bedside_protocol::tick;
 use bedside_protocol::time::{Instant, minutes};
-use bedside_store::{FindingPart, JobTurn, StoreError};
+use bedside_store::{FindingPart, JobTurn, Scope, StoreError};
 use tokio::sync::watch;
 
 use crate::cycle::{Worker, sleep_or_stop, tell};
@@ -19,6 +20,9 @@ use crate::settings::SLEEP_MAX;
 
 /// How long finished messages stay in the hot table, minutes: as long as somebody may ask what became of one.
 const FINISHED_KEPT_MIN: i64 = 7 * 24 * 60;
+
+/// New patients in one run: after an upgrade all are new, and nobody waits long for the writer.
+const FOLLOWED_AT_ONCE: i64 = 1_000;
 
 /// Faults of the audit trail that are logged in one run; one is bad enough.
 const FAULTS_LOGGED: usize = 20;
@@ -33,6 +37,8 @@ pub enum Job {
     Retention,
     /// Tells clinics of gaps in their rosters that came near.
     RosterGaps,
+    /// Begins to follow patients whom nobody follows between sessions yet.
+    FollowPatients,
     /// Verifies every audit chain.
     VerifyAudit,
     /// Lets each clinic's drill fall due, which proves the way from a due time to an accepted mail.
@@ -41,10 +47,11 @@ pub enum Job {
 
 impl Job {
     /// Every job.
-    pub const ALL: [Self; 5] = [
+    pub const ALL: [Self; 6] = [
         Self::Optimize,
         Self::Retention,
         Self::RosterGaps,
+        Self::FollowPatients,
         Self::VerifyAudit,
         Self::Drill,
     ];
@@ -55,6 +62,7 @@ impl Job {
             Self::Optimize => "optimize",
             Self::Retention => "retention",
             Self::RosterGaps => "roster_gaps",
+            Self::FollowPatients => "follow_patients",
             Self::VerifyAudit => "verify_audit",
             Self::Drill => "drill",
         }
@@ -156,6 +164,7 @@ impl Worker {
                 store.move_finished(before).await.map(|_| ())
             }
             Job::RosterGaps => store.tell_roster_gaps().await.map(|_| ()),
+            Job::FollowPatients => self.follow_patients().await,
             Job::VerifyAudit => {
                 let report = store.verify_audit(None).await?;
                 for fault in report.faults.iter().take(FAULTS_LOGGED) {
@@ -180,6 +189,22 @@ impl Worker {
                 }
             }
         }
+    }
+
+    /// Looks at patients who have no look to come. From then on each has one every morning.
+    async fn follow_patients(&self) -> Result<(), StoreError> {
+        for patient in self.store().list_unfollowed(FOLLOWED_AT_ONCE).await? {
+            let looked = self
+                .store()
+                .decide_patient(Scope::system(), patient, None, |record, context| {
+                    Ok((tick::patient(record, context), ()))
+                });
+            if let Err(error) = looked.await {
+                let error = &error as &dyn Error;
+                tracing::error!(%patient, error, "a patient cannot be followed");
+            }
+        }
+        Ok(())
     }
 
     /// Runs the jobs that are due and that nobody has begun, as a worker that has just started does.

@@ -77,6 +77,8 @@ impl Job {
             Self::Retention => "0 23 * * * *",
             // Every hour: a gap is told within the hour in which it comes near.
             Self::RosterGaps => "0 13 * * * *",
+            // Four times an hour: a new patient is asked for a baseline on the day they come.
+            Self::FollowPatients => "45 4,19,34,49 * * * *",
             // Every night: 03:41 in London, 22:41 or 23:41 on the American east coast; no session runs then.
             Self::VerifyAudit => "0 41 3 * * *",
             Self::Drill => return drill.cloned(),

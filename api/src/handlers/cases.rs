@@ -18,7 +18,7 @@ use crate::error::{ApiError, Problem};
 use crate::extract::Body;
 use crate::handlers::me::EmptyBody;
 use crate::parse::Checks;
-use crate::views::{CaseListView, CaseRowView, CaseView};
+use crate::views::{CaseListView, CaseReader, CaseRowView, CaseView};
 
 /// How a case ended.
 #[derive(Debug, Clone, Deserialize, ToSchema)]
@@ -45,7 +45,11 @@ pub async fn list(app: Data<App>, staff: Staff) -> Result<HttpResponse, ApiError
 #[utoipa::path(tag = "cases", responses((status = 200, body = CaseView), (status = 404, body = Problem)))]
 #[get("/v1/cases/{id}")]
 pub async fn find(app: Data<App>, staff: Staff, id: Path<Uuid>) -> Result<HttpResponse, ApiError> {
-    let (case, reader) = (CaseId::from(*id), staff.person);
+    let case = CaseId::from(*id);
+    let reader = CaseReader {
+        person: staff.person,
+        sees_answers: staff.sees_answers(),
+    };
     let subject = app
         .store
         .find_case(staff.scope(), case)

@@ -459,14 +459,17 @@ pub async fn lift(
 ) -> Result<HttpResponse, ApiError> {
     let scope = staff.scope();
     let (once, reason) = (body.once(&scope.caller), reason(&body.value)?);
-    let lifted = app
-        .store
-        .decide_patient(scope, PersonId::from(*id), once, move |record, context| {
+    let lifted = app.store.decide_course(
+        scope,
+        PersonId::from(*id),
+        once,
+        move |record, sessions, context| {
             Ok((
-                plan::lift_course(record, &reason, context)?,
+                plan::lift_course(record, sessions, &reason, context)?,
                 ResultView::said("lifted"),
             ))
-        });
+        },
+    );
     Ok(done(&lifted.await?))
 }
 

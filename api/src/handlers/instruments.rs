@@ -6,10 +6,12 @@ use actix_web::http::StatusCode;
 use actix_web::web::{Data, Path};
 use actix_web::{HttpResponse, get, post};
 use bedside_protocol::id::{PersonId, ScoreId, SessionId};
-use bedside_protocol::instruments::answering::{self, Sent};
+use bedside_protocol::instruments::answering::{self, Sending, Sent};
 use bedside_protocol::instruments::external::ExternalDraft;
 use bedside_protocol::instruments::{Given, InstrumentKey};
-use serde::Deserialize;
+use bedside_protocol::refusal::{Faults, Refusal};
+use bedside_store::Done;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use utoipa::ToSchema;
 use uuid::Uuid;
@@ -28,7 +30,7 @@ use crate::views::{
 };
 
 /// Most answers in one form.
-const ANSWERS_MAX: usize = 64;
+pub const ANSWERS_MAX: usize = 64;
 
 /// Longest note of a review, characters.
 const NOTE_MAX: usize = 2000;
@@ -75,7 +77,7 @@ pub struct ExternalResultBody {
 
 /// An answer as it was sent. What is neither yes, no nor a number becomes one that no question takes, so that it is
 /// refused with everything else that is wrong.
-fn given(value: &Value) -> Given {
+pub fn given(value: &Value) -> Given {
     let number = || {
         value
             .as_u64()
@@ -85,6 +87,13 @@ fn given(value: &Value) -> Given {
     value
         .as_bool()
         .map_or_else(|| Given::Number(number()), Given::YesNo)
+}
+
+/// What became of a form; a refusal is an outcome where the care team was told of what was in it.
+#[derive(Serialize, Deserialize)]
+enum FormOutcome {
+    Kept(AnsweredFormView),
+    Refused(Faults),
 }
 
 fn svg(picture: String) -> HttpResponse {
@@ -137,10 +146,19 @@ pub async fn answer(
     let answered = app
         .store
         .decide_patient(scope, patient.person, once, move |record, context| {
-            let (decision, answered) = answering::answer(record, sent.clone(), context)?;
-            Ok((decision, AnsweredFormView::of(record, answered)))
+            let (decision, sending) = answering::answer(record, sent.clone(), context)?;
+            let outcome = match sending {
+                Sending::Kept(answered) => FormOutcome::Kept(AnsweredFormView::of(record, answered)),
+                Sending::RefusedAndTold(Refusal::Invalid(faults)) => FormOutcome::Refused(faults),
+                Sending::RefusedAndTold(refusal) => return Err(refusal),
+            };
+            Ok((decision, outcome))
         });
-    Ok(done_with(StatusCode::CREATED, &answered.await?))
+    let Done { value, replayed } = answered.await?;
+    match value {
+        FormOutcome::Kept(value) => Ok(done_with(StatusCode::CREATED, &Done { value, replayed })),
+        FormOutcome::Refused(faults) => Err(Refusal::Invalid(faults).into()),
+    }
 }
 
 /// Everything a patient answered, every single answer, with reviews and results from elsewhere.

@@ -15,3 +15,4 @@ pub mod patients;
 pub mod roster;
 pub mod sessions;
 pub mod sitting;
+pub mod worklist;

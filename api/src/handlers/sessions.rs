@@ -118,6 +118,11 @@ pub async fn find(app: Data<App>, staff: Staff, id: Path<Uuid>) -> Result<HttpRe
         .await?;
     let view = view.ok_or(ApiError::NotFound)?;
     let refused = app.store.refused_addresses(staff.scope(), staff.clinic).await?;
+    let view = if staff.sees_answers() {
+        view
+    } else {
+        view.without_words()
+    };
     Ok(ok(&view.with_refusals(&refused)))
 }
 

@@ -81,6 +81,7 @@ impl Visit {
                     .as_ref()
                     .map_or(Reader::Link, |reader| Reader::Staff(reader.id)),
                 logged_in: false,
+                sees_answers: reader.as_ref().is_some_and(sees_answers),
             },
             clinic,
             case,
@@ -106,6 +107,7 @@ impl Visit {
                 path: format!("/cases/{case}"),
                 reader: Reader::Staff(reader.id),
                 logged_in: true,
+                sees_answers: sees_answers(&reader),
             },
             clinic: reader.clinic,
             case,
@@ -194,6 +196,10 @@ impl Visit {
             Err(error) => Err(PageError(error)),
         }
     }
+}
+
+fn sees_answers(account: &Account) -> bool {
+    crate::auth::sees_answers(&account.roles)
 }
 
 fn caller_of(account: &Account) -> Caller {
@@ -296,6 +302,7 @@ pub async fn acknowledge(
     }
     // The closing form was filled in before the PIN ran out: it is shown again as it was.
     visit.way.reader = Reader::Staff(account.id);
+    visit.way.sees_answers = sees_answers(&account);
     visit.reader = Some(account);
     let entered = Entered {
         form: "resolve".to_owned(),

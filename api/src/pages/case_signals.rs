@@ -4,15 +4,18 @@ use bedside_protocol::case::{Cause, Signal};
 use bedside_protocol::document::{CheckRule, InstrumentRules};
 use bedside_protocol::dosing::check_rule_of;
 use bedside_protocol::id::DutyId;
-use bedside_protocol::instruments::{self, InstrumentKey, safety};
+use bedside_protocol::instruments::{self, Answers, InstrumentKey, safety};
 use bedside_protocol::people::Caller;
 use bedside_protocol::record::SessionRecord;
 
 use super::case_view::About;
 use super::frame::{WallClock, bad_answer};
 
-/// One signal: what happened, who said so, and what they typed.
-pub fn signal_text(about: About<'_>, signal: &Signal, clock: WallClock) -> String {
+/// One signal: what happened, who said so, and what they typed. What a patient answered is said only to who may see it.
+pub fn signal_text(about: About<'_>, signal: &Signal, clock: WallClock, sees_answers: bool) -> String {
+    if signal.tells_answers() && !sees_answers {
+        return "The patient answered something that is for a nurse or a prescriber to read".to_owned();
+    }
     let what = cause_text(about, &signal.what, clock);
     let by = said_by(&signal.by)
         .map(|by| format!(" ({by})"))
@@ -51,10 +54,23 @@ fn cause_text(about: About<'_>, cause: &Cause, clock: WallClock) -> String {
             };
             format!("Check not answered: {text}{due}{row}")
         }
+        Cause::LateTwice { owed, in_a_row, duty } => {
+            let text = protocol
+                .check_rule(owed)
+                .map_or_else(|| spaced(owed), |rule| rule.text.clone());
+            let due = due_text(about, *duty, clock);
+            format!("Late again, {in_a_row} in a row: {text}{due}")
+        }
         Cause::BadAnswer { check_in, questions } => {
             let answer = session.and_then(|record| record.check_ins.iter().find(|it| it.id == *check_in));
             let rule = answer.and_then(|answer| protocol.check_rule(&answer.rule));
-            format!("Answered not well: {}", bad_answers(rule, questions))
+            let said = bad_answers(rule, questions);
+            let listed = side_effects_text(&protocol.instruments, questions);
+            let said: Vec<String> = [said, listed]
+                .into_iter()
+                .filter(|text| !text.is_empty())
+                .collect();
+            format!("Answered not well: {}", said.join("; "))
         }
         Cause::RedFlag { flag } => {
             let text = protocol
@@ -173,6 +189,9 @@ fn cause_text(about: About<'_>, cause: &Cause, clock: WallClock) -> String {
         }
         Cause::SafetyAnswer { questions, .. } => safety_text(questions),
         Cause::ListAnswer { list, items, .. } => list_text(&protocol.instruments, *list, items),
+        Cause::UnkeptAnswer { instrument, answers } => {
+            unkept_text(&protocol.instruments, *instrument, answers)
+        }
         Cause::Undeliverable { .. } => "A message to one of the care team could not be delivered".to_owned(),
     }
 }
@@ -200,6 +219,30 @@ fn list_text(rules: &InstrumentRules, list: InstrumentKey, items: &[String]) -> 
     };
     let said: Vec<String> = items.iter().map(text).collect();
     format!("{}: {}", form.title, said.join("; "))
+}
+
+fn side_effects_text(rules: &InstrumentRules, questions: &[String]) -> String {
+    let form = instruments::form(InstrumentKey::SideEffects, rules);
+    let said = form
+        .items
+        .iter()
+        .filter(|item| questions.iter().any(|key| key == item.key));
+    let said: Vec<&str> = said.map(|item| item.text).collect();
+    said.join("; ")
+}
+
+fn unkept_text(rules: &InstrumentRules, instrument: InstrumentKey, answers: &Answers) -> String {
+    let form = instruments::form(instrument, rules);
+    let said = form.items.iter().filter_map(|item| {
+        let answer = answers.get(item.key)?;
+        Some(format!("{}: {}", item.text, answer.number()))
+    });
+    let said: Vec<String> = said.collect();
+    format!(
+        "{} was sent with something missing and not kept. Answered: {}",
+        form.title,
+        said.join("; ")
+    )
 }
 
 fn spaced(text: &str) -> String {

@@ -33,6 +33,7 @@ fn html(name: &str, story: &Story, case: CaseId, reader: Reader, entered: &Enter
         path: "/c/token".into(),
         reader,
         logged_in: false,
+        sees_answers: true,
     };
     let page = page(
         About::Session(&story.record),

@@ -4,7 +4,7 @@
 //! patient's name, numbers and address and what happened, in order; everybody else only who has it and since when.
 
 use askama::Template;
-use bedside_protocol::case::{Case, CaseState, Outcome};
+use bedside_protocol::case::{Case, CaseState, Outcome, Signal};
 use bedside_protocol::duty::{Duty, DutyKind};
 use bedside_protocol::id::{CaseId, PersonId};
 use bedside_protocol::ladder::Audience;
@@ -207,6 +207,8 @@ pub struct Way {
     pub reader: Reader,
     /// Whether the reader is logged in, rather than by a link.
     pub logged_in: bool,
+    /// Whether what patients answered is theirs to see.
+    pub sees_answers: bool,
 }
 
 /// The page of one case. `None` where the record has no such case.
@@ -259,7 +261,8 @@ fn stage(about: About<'_>, case: &Case, clock: WallClock, way: &Way, entered: &E
                 _ => None,
             };
             if way.reader == Reader::Staff(taken.by) {
-                Stage::Mine(Box::new(mine(about, case, clock, reached, entered)))
+                let said = |signal: &Signal| signal_text(about, signal, clock, way.sees_answers);
+                Stage::Mine(Box::new(mine(about, case, clock, (reached, &said), entered)))
             } else {
                 Stage::Taken(Taken {
                     by: taken.by_name.clone(),
@@ -340,7 +343,13 @@ fn audience_words(audience: Audience) -> &'static str {
     }
 }
 
-fn mine(about: About<'_>, case: &Case, clock: WallClock, reached: Option<String>, entered: &Entered) -> Mine {
+fn mine(
+    about: About<'_>,
+    case: &Case,
+    clock: WallClock,
+    (reached, said): (Option<String>, &dyn Fn(&Signal) -> String),
+    entered: &Entered,
+) -> Mine {
     let patient = about.patient();
     let back = entered.of("resolve");
     let outcomes = Outcome::ALL
@@ -352,13 +361,7 @@ fn mine(about: About<'_>, case: &Case, clock: WallClock, reached: Option<String>
             .signals
             .iter()
             .max_by_key(|signal| (signal.level, signal.at))
-            .map(|signal| {
-                format!(
-                    "{} {}",
-                    clock.at_24h(signal.at),
-                    signal_text(about, signal, clock)
-                )
-            }),
+            .map(|signal| format!("{} {}", clock.at_24h(signal.at), said(signal))),
         to_call: to_call(about),
         address: patient.address.clone(),
         order: order_text(about),
@@ -367,7 +370,7 @@ fn mine(about: About<'_>, case: &Case, clock: WallClock, reached: Option<String>
         signals: case
             .signals
             .iter()
-            .map(|signal| (clock.at_24h(signal.at), signal_text(about, signal, clock)))
+            .map(|signal| (clock.at_24h(signal.at), said(signal)))
             .collect(),
         next: if_nothing_is_done(about, case, clock),
         reached,

@@ -254,6 +254,7 @@ impl Story {
         let form = Form {
             duty: duty.id,
             answers,
+            besides: bedside_protocol::check_in::Besides::default(),
             reading,
             observed_at: None,
         };

@@ -6,6 +6,7 @@
 use std::collections::BTreeMap;
 
 use bedside_protocol::answering;
+use bedside_protocol::check_in::Besides;
 use bedside_protocol::document::InputSanity;
 use bedside_protocol::measuring::NewReading;
 use bedside_protocol::refusal::{Fault, Faults, Refusal};
@@ -330,6 +331,7 @@ pub fn check_in(fields: &Fields, duty: bedside_protocol::id::DutyId) -> Result<a
         (Ok(answers), Ok(reading)) => Ok(answering::Form {
             duty,
             answers,
+            besides: Besides::default(),
             reading,
             observed_at: None,
         }),

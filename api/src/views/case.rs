@@ -57,7 +57,7 @@ impl CaseRowView {
         Self::row(&open.case, open.subject, open.patient)
     }
 
-    fn row(case: &Case, subject: Subject, patient: PersonId) -> Self {
+    pub(super) fn row(case: &Case, subject: Subject, patient: PersonId) -> Self {
         let taken = case.state.taken();
         Self {
             id: case.id.uuid(),
@@ -111,14 +111,20 @@ pub struct SignalView {
 }
 
 impl SignalView {
-    fn of(signal: &Signal) -> Self {
+    /// What a patient answered is for nurses and prescribers; everybody else who works on cases sees that it happened.
+    fn of(signal: &Signal, sees_answers: bool) -> Self {
+        let shown = sees_answers || !signal.tells_answers();
         Self {
             at: signal.at,
             level: signal.level.name().to_owned(),
             cause: signal.what.name().to_owned(),
-            detail: detail_of(&signal.what),
+            detail: if shown {
+                detail_of(&signal.what)
+            } else {
+                serde_json::Value::Object(serde_json::Map::new())
+            },
             by: signal.by.kind().to_owned(),
-            note: signal.note.clone(),
+            note: signal.note.clone().filter(|_| shown),
         }
     }
 }
@@ -166,6 +172,15 @@ impl ContactView {
     }
 }
 
+/// Who looks at a case.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct CaseReader {
+    /// Who.
+    pub person: PersonId,
+    /// Whether what patients answered is theirs to see.
+    pub sees_answers: bool,
+}
+
 /// A case.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 pub struct CaseView {
@@ -189,7 +204,7 @@ pub struct CaseView {
 
 impl CaseView {
     /// A session's case, for one reader.
-    pub fn of_session(record: &SessionRecord, case: &Case, reader: PersonId) -> Self {
+    pub fn of_session(record: &SessionRecord, case: &Case, reader: CaseReader) -> Self {
         let about = Some(SessionRow::of(&record.session));
         Self::of(
             case,
@@ -202,7 +217,7 @@ impl CaseView {
     }
 
     /// A patient's case between sessions, for one reader.
-    pub fn of_patient(record: &PatientRecord, case: &Case, reader: PersonId) -> Self {
+    pub fn of_patient(record: &PatientRecord, case: &Case, reader: CaseReader) -> Self {
         Self::of(
             case,
             Subject::Patient(record.patient.id),
@@ -219,9 +234,9 @@ impl CaseView {
         patient: &Patient,
         record: Option<&SessionRecord>,
         about: Option<SessionRow>,
-        reader: PersonId,
+        reader: CaseReader,
     ) -> Self {
-        let has_it = case.state.taken().is_some_and(|taken| taken.by == reader);
+        let has_it = case.state.taken().is_some_and(|taken| taken.by == reader.person);
         let (outcome, note) = match &case.state {
             CaseState::Resolved { outcome, note, .. } => {
                 (Some(outcome.name().to_owned()), Some(note.clone()))
@@ -230,7 +245,11 @@ impl CaseView {
         };
         Self {
             row: CaseRowView::row(case, subject, patient.id),
-            signals: case.signals.iter().map(SignalView::of).collect(),
+            signals: case
+                .signals
+                .iter()
+                .map(|signal| SignalView::of(signal, reader.sees_answers))
+                .collect(),
             about,
             contact: has_it.then(|| ContactView::of(patient, record)),
             outcome,

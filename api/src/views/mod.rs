@@ -17,8 +17,9 @@ mod shared;
 mod sitting;
 mod today;
 mod trends;
+mod worklist;
 
-pub use case::{CaseListView, CaseRowView, CaseView, ContactView, SignalView};
+pub use case::{CaseListView, CaseReader, CaseRowView, CaseView, ContactView, SignalView};
 pub use course::{
     ClockChangeView, CourseHoldView, CourseView, LayoutView, OwnCourseSession, OwnCourseView, ReviewView,
     SignedPlanView, SlotView,
@@ -42,3 +43,4 @@ pub use shared::{
 pub use sitting::{SatSessionView, SittingView};
 pub use today::{GateView, OwnSessionView, OwnSitterView, TodayPatient, TodayView};
 pub use trends::{TrendsView, VitalsTrendView, score_series, vitals_series};
+pub use worklist::{WorklistEntryView, WorklistView};

@@ -3,7 +3,7 @@
 use bedside_protocol::answering;
 use bedside_protocol::case::{CaseState, Level};
 use bedside_protocol::checklist::Actor;
-use bedside_protocol::document::{CheckRule, Question};
+use bedside_protocol::document::{CheckRule, Question, WordsAsked};
 use bedside_protocol::dosing;
 use bedside_protocol::duty::{Duty, DutyKind, OwedBy};
 use bedside_protocol::gate;
@@ -26,6 +26,9 @@ pub struct QuestionView {
     pub key: String,
     /// What the person reads.
     pub text: String,
+    /// Whether the other answer asks for the list of side effects.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub side_effects: bool,
 }
 
 impl QuestionView {
@@ -33,6 +36,7 @@ impl QuestionView {
         Self {
             key: question.key.clone(),
             text: question.text.clone(),
+            side_effects: question.side_effects,
         }
     }
 }
@@ -60,6 +64,33 @@ pub struct CheckInView {
     pub vitals_asked: bool,
     /// What is asked.
     pub questions: Vec<QuestionView>,
+    /// Whether the lozenges that are left are counted with it.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub counts_lozenges: bool,
+    /// What is asked for in words.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub words: Vec<WordsAskedView>,
+}
+
+/// Something that is asked for in the person's own words.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+pub struct WordsAskedView {
+    /// Its key in the answer.
+    pub key: String,
+    /// What the person reads.
+    pub text: String,
+    /// At most so many characters.
+    pub max_chars: usize,
+}
+
+impl WordsAskedView {
+    fn of(asked: &WordsAsked) -> Self {
+        Self {
+            key: asked.key.clone(),
+            text: asked.text.clone(),
+            max_chars: asked.max_chars,
+        }
+    }
 }
 
 impl CheckInView {
@@ -75,6 +106,8 @@ impl CheckInView {
             open: duty.opens_at <= now,
             vitals_asked: answering::asks_vitals(record, rule),
             questions: rule.questions.iter().map(QuestionView::of).collect(),
+            counts_lozenges: rule.counts_lozenges,
+            words: rule.words.iter().map(WordsAskedView::of).collect(),
         }
     }
 }
@@ -267,16 +300,6 @@ fn words_of(
         }
         (DutyKind::PrepareDay, _, Actor::Patient) => {
             vec![("prepare", duty.due_at, format!("Finish the day's list by {due}."))]
-        }
-        (DutyKind::AnswerScores, _, Actor::Patient) => {
-            vec![(
-                "answer_scores",
-                duty.due_at,
-                format!(
-                    "Answer PHQ-9 and GAD-7 by {}.",
-                    record.patient.zone.long(duty.due_at)
-                ),
-            )]
         }
         (DutyKind::LogDose, _, Actor::Patient) => {
             let mut words = vec![(

@@ -6,6 +6,7 @@ use bedside_protocol::check_in::CheckInAnswer;
 use bedside_protocol::checklist::{Answer, AnswerValue};
 use bedside_protocol::duty::{Duty, DutyKind, DutyState};
 use bedside_protocol::gate;
+use bedside_protocol::instruments::Answers;
 use bedside_protocol::record::SessionRecord;
 use bedside_protocol::session::{Hold, SessionMove, SessionState};
 use bedside_protocol::sitter::Sitter;
@@ -193,6 +194,16 @@ pub struct CheckInAnswerView {
     pub answers: BTreeMap<String, bool>,
     /// The questions whose answer is not the good one.
     pub bad: Vec<String>,
+    /// The clinic's list of side effects, by item; for nurses and prescribers.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    #[schema(value_type = Object)]
+    pub side_effects: Answers,
+    /// Lozenges that were left, as counted.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub lozenges_left: Option<u32>,
+    /// In their own words; for nurses and prescribers.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub words: BTreeMap<String, String>,
     /// Who answered: `patient`, `sitter` or `staff`.
     pub by: String,
     /// When, by the device.
@@ -210,6 +221,9 @@ impl CheckInAnswerView {
             rule: answer.rule.clone(),
             answers: answer.answers.clone(),
             bad: answer.bad.clone(),
+            side_effects: answer.besides.side_effects.clone(),
+            lozenges_left: answer.besides.lozenges_left,
+            words: answer.besides.words.clone(),
             by: answer.by.kind().to_owned(),
             observed_at: answer.observed_at,
             received_at: answer.received_at,
@@ -352,6 +366,15 @@ fn held_because(state: &SessionState) -> Option<String> {
 }
 
 impl StaffSessionView {
+    /// Without what the patient wrote and graded in the days after: for those who only need to know that it came.
+    pub fn without_words(mut self) -> Self {
+        for answer in &mut self.check_in_answers {
+            answer.side_effects.clear();
+            answer.words.clear();
+        }
+        self
+    }
+
     /// The same, saying of each sitter whether mail to their address is refused.
     pub fn with_refusals(mut self, refused: &RefusedAddresses) -> Self {
         for sitter in &mut self.sitters {

@@ -2,12 +2,13 @@
 
 use std::collections::BTreeSet;
 
+use chrono::Days;
 use serde_json::json;
 
 use super::Desk;
 use crate::case::Case;
 use crate::duty::{Duty, Lane};
-use crate::id::{CaseId, PersonId};
+use crate::id::{CaseId, NoticeId, PersonId};
 use crate::ladder::{Audience, Rung};
 use crate::notice::{About, CaseStep, Message, Notice, Recipient, Who};
 use crate::people::{OnCallPerson, OnCallPlace};
@@ -132,6 +133,45 @@ impl Desk<'_, '_> {
             stale_after: None,
             thread: Some(case_id),
         });
+    }
+
+    /// What calls for nobody today goes into the next daily mail of whoever works the worklist.
+    pub(super) fn for_information(&mut self) {
+        let (now, zone) = (self.context.now, self.around.clinic.zone);
+        let readers = self.people(&[Audience::Coordinator]);
+        let readers = if readers.is_empty() {
+            self.people(&[Audience::OnCallNurse])
+        } else {
+            readers
+        };
+        let daily = self.around.protocol.follow_up.digest_at;
+        let today = zone.resolve(zone.date_of(now), daily);
+        let tomorrow = zone.date_of(now).checked_add_days(Days::new(1));
+        let not_before = match tomorrow {
+            Some(tomorrow) if today <= now => zone.resolve(tomorrow, daily),
+            _ => today.max(now),
+        };
+        for person in readers {
+            let id: NoticeId = self.context.ids.fresh();
+            self.out.notices.push(Notice {
+                id,
+                key: format!("information:{id}:{}", person.person),
+                lane: Lane::Digest,
+                to: Recipient {
+                    who: Who::Staff(person.person),
+                    email: person.email,
+                },
+                about: About::Information,
+                message: Message::ForInformation {
+                    subject: self.subject,
+                    at: now,
+                    zone,
+                },
+                not_before,
+                stale_after: None,
+                thread: None,
+            });
+        }
     }
 
     /// A word to somebody of the staff about a case, sent in any case.

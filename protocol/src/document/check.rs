@@ -3,11 +3,15 @@
 use std::collections::BTreeSet;
 
 use super::{CheckDue, DocumentFault, ProtocolDocument};
+use crate::case::Level;
 use crate::duty::OwedBy;
 use crate::ladder::{Audience, Ladder, Rung};
 
 /// The longest a check of a session may stay unanswered before the care team is told, seconds.
 const IN_SESSION_GRACE_MAX_S: i64 = 240;
+
+/// The most characters a check may ask for in words.
+const WORDS_MAX_CHARS: usize = 4000;
 
 impl ProtocolDocument {
     /// Checks the whole document; the first fault is named by its path.
@@ -19,6 +23,7 @@ impl ProtocolDocument {
         self.course.check()?;
         self.instruments.check()?;
         self.enrolment.check()?;
+        self.follow_up.check()?;
         for (name, ladder) in &self.timetable.ladders {
             check_order(&format!("timetable.ladders.{name}"), ladder)?;
         }
@@ -293,6 +298,27 @@ impl ProtocolDocument {
                     format!("{path}.repeats.every_min"),
                     "must be 1 or more",
                 ));
+            }
+            if !rule.follow_up && rule.miss_level < Level::P2 {
+                return Err(DocumentFault::new(
+                    format!("{path}.miss_level"),
+                    "in a session must be P2 or more urgent",
+                ));
+            }
+            let mut keys = BTreeSet::new();
+            for (index, words) in rule.words.iter().enumerate() {
+                if words.key.is_empty() || !keys.insert(&words.key) {
+                    return Err(DocumentFault::new(
+                        format!("{path}.words[{index}].key"),
+                        "is empty or stands twice",
+                    ));
+                }
+                if !(1..=WORDS_MAX_CHARS).contains(&words.max_chars) {
+                    return Err(DocumentFault::new(
+                        format!("{path}.words[{index}].max_chars"),
+                        format!("must be from 1 to {WORDS_MAX_CHARS}"),
+                    ));
+                }
             }
             if rule.questions.is_empty() {
                 return Err(DocumentFault::new(

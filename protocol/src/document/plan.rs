@@ -1,9 +1,10 @@
 //! Intervals, hours and windows of sessions, the ranges of an order, and quiet hours (PROTOCOL 4.1).
 
-use chrono::NaiveTime;
+use chrono::{Days, NaiveTime};
 use serde::{Deserialize, Serialize};
 
 use super::Range;
+use crate::time::{Instant, Zone};
 
 /// Intervals, hours and windows (PROTOCOL 4.1).
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -80,4 +81,24 @@ pub struct QuietHours {
     pub from: NaiveTime,
     /// To, in the morning.
     pub to: NaiveTime,
+}
+
+impl QuietHours {
+    /// `at`, or the end of the quiet hours it falls into in `zone`.
+    pub fn after(self, zone: Zone, at: Instant) -> Instant {
+        let (on, time) = (zone.date_of(at), zone.time_of(at));
+        if time >= self.from {
+            self.end_after(zone, at)
+        } else if time < self.to {
+            zone.resolve(on, self.to)
+        } else {
+            at
+        }
+    }
+
+    /// The end of the night that follows the day of `at`.
+    pub fn end_after(self, zone: Zone, at: Instant) -> Instant {
+        let on = zone.date_of(at);
+        zone.resolve(on.checked_add_days(Days::new(1)).unwrap_or(on), self.to)
+    }
 }

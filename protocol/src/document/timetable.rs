@@ -23,7 +23,7 @@ pub struct Timetable {
     pub start: StartRule,
     /// C3: unlocked, and then?
     pub log_dose: LogDoseRule,
-    /// C4 to C11.
+    /// C4 to C13.
     pub checks: Vec<CheckRule>,
     /// When a patient is released, and what happens when not.
     pub release: ReleaseRule,
@@ -131,6 +131,21 @@ pub struct Question {
     /// How urgent the other answer is; absent where it is only noted.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub bad_level: Option<Level>,
+    /// Whether the other answer asks for the clinic's own list of side effects, which then says how urgent it is.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub side_effects: bool,
+}
+
+/// Something a check-in asks for in the person's own words.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct WordsAsked {
+    /// Its stable key.
+    pub key: String,
+    /// What the person reads.
+    pub text: String,
+    /// At most so many characters.
+    pub max_chars: usize,
 }
 
 /// How a row repeats.
@@ -182,6 +197,12 @@ pub struct CheckRule {
     pub follow_up: bool,
     /// What is asked.
     pub questions: Vec<Question>,
+    /// What is asked for in words.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub words: Vec<WordsAsked>,
+    /// Whether the lozenges that are left are counted with it, where the ledger is kept.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub counts_lozenges: bool,
 }
 
 /// Release (PROTOCOL 4.3, C10 and C10b).

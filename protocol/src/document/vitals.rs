@@ -79,8 +79,11 @@ pub struct PulseLimits {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct DuringLimits {
-    /// Oxygen below this is P1.
+    /// Oxygen below this is P1 where the clinic gives an oximeter; elsewhere P2, for nobody knows the device.
     pub spo2_p1_below: u32,
+    /// Whether the clinic gives an oximeter. A document that does not say so believes every reading.
+    #[serde(default = "believed")]
+    pub oximeter: bool,
     /// At or over: measure again.
     pub recheck: Pressures,
     /// … after so many minutes …
@@ -97,4 +100,8 @@ pub struct DuringLimits {
     pub p2: PulseLimits,
     /// Risen by so much since before the dose: P3.
     pub p3_rise: Pressures,
+}
+
+fn believed() -> bool {
+    true
 }

@@ -26,6 +26,11 @@ pub fn review_before(record: &SessionRecord, now: Instant) -> Option<ReviewDue> 
     review_due(plan_of(record), &record.course.reviews, doses, rules, now)
 }
 
+/// Whether that review keeps the dose locked; a clinic may have it recorded when it suits.
+pub fn review_blocks(record: &SessionRecord, now: Instant) -> bool {
+    record.around.protocol.course.block_next_until_review && review_before(record, now).is_some()
+}
+
 pub(super) fn course_reasons(record: &SessionRecord, now: Instant) -> Vec<Reason> {
     let mut reasons = Vec::new();
     if record.course.unreadable || is_held(record, now) {
@@ -34,7 +39,7 @@ pub(super) fn course_reasons(record: &SessionRecord, now: Instant) -> Vec<Reason
             "Your clinic has put your sessions on hold. Please talk to your clinic.",
         ));
     }
-    if record.around.protocol.course.block_next_until_review && review_before(record, now).is_some() {
+    if review_blocks(record, now) {
         reasons.push(Reason::new(
             ReasonCode::ReviewDue,
             "Your clinic wants to review how you are doing before the next dose.",

@@ -7,10 +7,12 @@ use serde_json::json;
 
 use super::due::{Due, SoFar, due, not_too_soon};
 use super::external::{ExternalDraft, ExternalResult};
-use super::{Answers, Band, Form, InstrumentKey, Score, check, external, form, item9, lists, safety, total};
+use super::{
+    Answers, Band, Form, Given, InstrumentKey, Score, check, external, form, item9, lists, safety, total,
+};
 use crate::case::{Cause, Level};
 use crate::desk::at_patients_desk;
-use crate::document::{OwnList, ProtocolDocument};
+use crate::document::{InstrumentRules, OwnList, ProtocolDocument};
 use crate::helping::ShowNow;
 use crate::id::{ExternalResultId, PersonId, ScoreId, ScoreReviewId};
 use crate::instruments::item9::ScoreReview;
@@ -18,6 +20,15 @@ use crate::people::Caller;
 use crate::record::{Decision, Fact, PatientRecord, RuleContext};
 use crate::refusal::{Fault, Refusal};
 use crate::time::{Instant, minutes};
+
+/// What came of a form that was sent.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Sending {
+    /// It is kept.
+    Kept(Answered),
+    /// It is refused, and who must hear of it has heard: a safety answer is never lost to what was left out beside it.
+    RefusedAndTold(Refusal),
+}
 
 /// A form as it is sent.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -74,21 +85,26 @@ pub fn due_of(record: &PatientRecord, now: Instant) -> Vec<Due> {
     due(so_far(record, &doses), &record.around.protocol.instruments, now)
 }
 
-/// Takes a form: the score, the case it opens or joins, and what the screen shows are one decision.
+/// Takes a form: the score, the case it opens or joins, and what the screen shows are one decision. One that is refused and
+/// has an answer in it that calls for a person is a decision too: the care team is told.
 pub fn answer(
     record: &PatientRecord,
     sent: Sent,
     context: &mut RuleContext<'_>,
-) -> Result<(Decision<PatientRecord>, Answered), Refusal> {
+) -> Result<(Decision<PatientRecord>, Sending), Refusal> {
     let doses = doses_of(record);
     let (id, now, by) = (context.ids.fresh(), context.now, context.caller.clone());
     let followed = follow(
-        sent,
+        sent.clone(),
         so_far(record, &doses),
         &record.course.score_reviews,
         &record.around.protocol,
         (id, now, by),
-    )?;
+    );
+    let followed = match followed {
+        Ok(followed) => followed,
+        Err(unkept) => return tell_unkept(record, sent.instrument, *unkept, context),
+    };
     let score = &followed.score;
     let answered = Answered {
         score: id,
@@ -111,7 +127,31 @@ pub fn answer(
         }
     });
     decision.after.course.scores.push(followed.score);
-    Ok((decision, answered))
+    Ok((decision, Sending::Kept(answered)))
+}
+
+/// A form that is not kept. Sent again and again with the same answers it is told once, as long as the case is open.
+fn tell_unkept(
+    record: &PatientRecord,
+    instrument: InstrumentKey,
+    unkept: Unkept,
+    context: &mut RuleContext<'_>,
+) -> Result<(Decision<PatientRecord>, Sending), Refusal> {
+    let Some(level) = unkept.level else {
+        return Err(unkept.refusal);
+    };
+    let cause = Cause::UnkeptAnswer {
+        instrument,
+        answers: unkept.answers,
+    };
+    let open = record.watch.open_case();
+    let known = open.is_some_and(|case| case.signals.iter().any(|signal| signal.what == cause));
+    let (decision, ()) = at_patients_desk(record, context, |desk| {
+        if !known {
+            desk.signal(level, cause, None);
+        }
+    });
+    Ok((decision, Sending::RefusedAndTold(unkept.refusal)))
 }
 
 /// A clinician has seen a score.
@@ -178,6 +218,17 @@ pub struct Followed {
     pub ask_next: Option<InstrumentKey>,
 }
 
+/// A form that is not kept.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Unkept {
+    /// Everything that is wrong with it.
+    pub refusal: Refusal,
+    /// How urgent what it says is, if somebody must hear of it.
+    pub level: Option<Level>,
+    /// The answers that the questions take.
+    pub answers: Answers,
+}
+
 /// Takes a form or says everything that is wrong with it.
 pub fn follow(
     sent: Sent,
@@ -185,7 +236,7 @@ pub fn follow(
     reviews: &[ScoreReview],
     protocol: &ProtocolDocument,
     (id, now, by): (ScoreId, Instant, Caller),
-) -> Result<Followed, Refusal> {
+) -> Result<Followed, Box<Unkept>> {
     let rules = &protocol.instruments;
     let form = form(sent.instrument, rules);
     let back_to = now - minutes(rules.report_back_days.saturating_mul(24 * 60));
@@ -207,15 +258,28 @@ pub fn follow(
         InstrumentKey::Monthly => after_list(id, &sent, &rules.monthly, protocol),
     };
     if let Err(refusal) = accepted {
-        // Nothing is told by a form that is not taken, so the words must not say that the clinic was told.
-        return Err(match refusal {
+        let of_form = |(key, given): (&String, &Given)| {
+            let item = form.items.iter().find(|item| item.key == key)?;
+            let called_for = given.number() > 0 && item.asks.takes(*given).is_ok();
+            called_for.then(|| (key.clone(), *given))
+        };
+        let answers: Answers = sent.answers.iter().filter_map(of_form).collect();
+        // Words that nobody takes for an answer alarm nobody; and what is told at a level below this hour waits for the form.
+        let level = followed.tell.as_ref().map(|(level, _)| *level);
+        let level = level.filter(|level| *level >= Level::P2 && speaks_of_danger(&sent, &answers, rules));
+        let refusal = match refusal {
             Refusal::Invalid(mut faults) if followed.show_now.is_some() => {
                 let words = &protocol.words.not_watched;
                 faults.0.insert(0, Fault::new("answers", words));
                 Refusal::Invalid(faults)
             }
             refusal => refusal,
-        });
+        };
+        return Err(Box::new(Unkept {
+            refusal,
+            level,
+            answers,
+        }));
     }
     Ok(Followed {
         score: Score {
@@ -232,6 +296,19 @@ pub fn follow(
         show_now: followed.show_now,
         ask_next: followed.ask_next,
     })
+}
+
+/// Whether what the questions take, of what was sent, still calls for a person: item 9, or an answer on an own list.
+fn speaks_of_danger(sent: &Sent, answers: &Answers, rules: &InstrumentRules) -> bool {
+    let listed =
+        |list: &OwnList| lists::judge(list, answers).is_some_and(|telling| telling.level >= Level::P2);
+    match sent.instrument {
+        InstrumentKey::Phq9 => item9::of(answers) > 0,
+        InstrumentKey::Safety => !answers.is_empty(),
+        InstrumentKey::Gad7 => false,
+        InstrumentKey::SideEffects => listed(&rules.side_effects),
+        InstrumentKey::Monthly => listed(&rules.monthly),
+    }
 }
 
 fn accept(form: &Form<'_>, answers: &Answers) -> Result<(), Refusal> {

@@ -33,13 +33,21 @@ pub fn of(answers: &Answers) -> u32 {
     answers.get(phq9::ITEM_9).map_or(0, |answer| answer.number())
 }
 
-/// Item 9 of the PHQ-9 that a clinician reviewed last.
+/// Item 9 of the newest PHQ-9 that a clinician has reviewed.
 pub fn baseline(scores: &[Score], reviews: &[ScoreReview]) -> Option<u32> {
-    reviews.iter().rev().find_map(|review| {
-        let mut scores = scores.iter();
-        let score = scores.find(|score| score.id == review.score)?;
-        (score.instrument == InstrumentKey::Phq9).then(|| of(&score.answers))
-    })
+    newest_reviewed(scores, reviews, InstrumentKey::Phq9).map(|score| of(&score.answers))
+}
+
+/// The newest score of an instrument that a clinician has reviewed, whenever they did: an old one that is looked at later
+/// says nothing new.
+pub fn newest_reviewed<'s>(
+    scores: &'s [Score],
+    reviews: &[ScoreReview],
+    key: InstrumentKey,
+) -> Option<&'s Score> {
+    let reviewed = |score: &&Score| reviews.iter().any(|review| review.score == score.id);
+    let of_key = scores.iter().filter(|score| score.instrument == key);
+    of_key.filter(reviewed).max_by_key(|score| score.observed_at)
 }
 
 /// How urgent an answer to item 9 is against the reviewed baseline; `None` for "not at all".

@@ -8,7 +8,7 @@ use super::{Answers, Asks, Form, Given, InstrumentKey, Item, Score, check_given,
 use crate::case::Level;
 use crate::document::InstrumentRules;
 use crate::id::ScoreId;
-use crate::instruments::item9::ScoreReview;
+use crate::instruments::item9::{ScoreReview, newest_reviewed};
 use crate::refusal::{Fault, Faults};
 
 /// "… right now?"
@@ -126,7 +126,7 @@ pub fn judge(
         Screen::Negative => None,
         Screen::Acute => Some(Level::P1),
         Screen::Positive => {
-            let reviewed = last_reviewed(scores, reviews);
+            let reviewed = newest_reviewed(scores, reviews, InstrumentKey::Safety);
             let known =
                 reviewed.is_some_and(|score| yeses(answers).iter().all(|key| yes(&score.answers, key)));
             let unsure = still_to_ask(answers) || yes(answers, PAST_WEEK);
@@ -137,13 +137,6 @@ pub fn judge(
             }
         }
     }
-}
-
-fn last_reviewed<'s>(scores: &'s [Score], reviews: &[ScoreReview]) -> Option<&'s Score> {
-    reviews.iter().rev().find_map(|review| {
-        let mut scores = scores.iter();
-        scores.find(|score| score.id == review.score && score.instrument == InstrumentKey::Safety)
-    })
 }
 
 /// The acute answer that no clinician has reviewed yet: while there is one, no session of the patient opens.

@@ -9,10 +9,11 @@ use super::CourseDecision;
 use crate::draft::Draft;
 use crate::id::{CourseHoldId, PersonId};
 use crate::people::{Caller, StaffRole};
-use crate::planning::reason_in_words;
+use crate::planning::{ask_anew, reason_in_words};
 use crate::record::{Decision, Fact, PatientRecord, RuleContext, SessionRecord};
 use crate::refusal::{Fault, Faults, Refusal};
-use crate::time::{Instant, Zone};
+use crate::session::{Hold, SessionState};
+use crate::time::{Instant, Zone, minutes};
 
 /// How long a course may be held, days.
 const LONGEST_DAYS: i64 = 366;
@@ -124,12 +125,14 @@ pub fn hold_course(
     Ok((held, id))
 }
 
-/// Lifts the hold that is on, if the caller is one of those it names.
+/// Lifts the hold that is on, if the caller is one of those it names. What it kept from being asked for a session that is near
+/// is asked now.
 pub fn lift_course(
     record: &PatientRecord,
+    sessions: &[SessionRecord],
     reason: &str,
     context: &mut RuleContext<'_>,
-) -> Result<Decision<PatientRecord>, Refusal> {
+) -> Result<CourseDecision, Refusal> {
     let reason = reason_in_words(reason)?;
     let (zone, now) = (record.patient.zone, context.now);
     let mut decision = Decision::unchanged(record);
@@ -153,11 +156,38 @@ pub fn lift_course(
         ));
     }
     let detail = json!({"hold": hold.id, "reason": &reason});
+    let held_at = hold.at;
     hold.lifted = Some(Lifted {
         by: person,
         at: now,
         reason,
     });
     decision.facts.push(Fact::new("course.lifted", detail));
-    Ok(decision)
+    let near = sessions.iter().filter(|it| waited_for_the_hold(it, held_at, now));
+    let changed = near.map(|there| {
+        let mut draft = Draft::of(there, context);
+        draft.record.course = decision.after.course.clone();
+        ask_anew(&mut draft);
+        draft.decide()
+    });
+    let changed = changed.collect();
+    Ok(CourseDecision {
+        changed,
+        ..CourseDecision::of_patient(decision)
+    })
+}
+
+/// Whether a session is being prepared, or was held for want of an answer that nobody was asked for.
+fn waited_for_the_hold(record: &SessionRecord, held_at: Instant, now: Instant) -> bool {
+    let planned_at = record.session.planned.at;
+    let opens_at = planned_at - minutes(record.around.protocol.plan.prep_opens_before_min);
+    let waits = match &record.session.state {
+        SessionState::Scheduled | SessionState::PrepOpen | SessionState::Ready { unlocked_at: None } => true,
+        SessionState::Held {
+            hold: Hold::NotConfirmed,
+            since,
+        } => *since >= held_at,
+        _ => false,
+    };
+    waits && opens_at <= now && now < planned_at
 }

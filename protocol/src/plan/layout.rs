@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 
 use super::{
     ClockEffect, INTERVAL_HOURS_MAX, Phase, PlanDraft, PlanTerms, PlannedSession, SESSIONS_MAX, SignedPlan,
-    Spacing, doses_of, in_force, may_be_replanned,
+    Spacing, doses_of, in_force, may_be_moved, may_be_replanned,
 };
 use crate::document::Range;
 use crate::enrolment::planning_faults;
@@ -95,7 +95,7 @@ impl Slot {
 pub struct Layout {
     /// Every session, by ordinal.
     pub slots: Vec<Slot>,
-    /// The ordinals of those that get their time from it.
+    /// The places of the series that it gives a time, those included whose session was moved by hand.
     pub ordinals: Vec<u32>,
     /// All that speaks against signing it.
     pub faults: Faults,
@@ -131,10 +131,20 @@ pub fn lay_out(record: &PatientRecord, plans: &[SignedPlan], draft: &PlanDraft, 
         .collect();
     let last = last_ordinal(terms, &taken, &stock);
     let ordinals: Vec<u32> = (1..=last).filter(|ordinal| !taken.contains(ordinal)).collect();
-    let mut dates = terms.dates(&ordinals, record.patient.zone);
-    if dates.len() < ordinals.len() {
+    // One that was moved by hand keeps its time and its place: those after it do not move up.
+    let by_hand: BTreeSet<u32> = fixed
+        .iter()
+        .filter(|session| may_be_moved(session, prep_opens_before_min, now))
+        .filter_map(|session| session.slot)
+        .map(|slot| slot.ordinal)
+        .collect();
+    let places: BTreeSet<u32> = ordinals.iter().chain(&by_hand).copied().collect();
+    let places: Vec<u32> = places.into_iter().collect();
+    let mut dates = terms.dates(&places, record.patient.zone);
+    if dates.len() < places.len() {
         faults.push(Fault::new("interval_days", "leads past the end of the calendar"));
     }
+    dates.retain(|date| !by_hand.contains(&date.ordinal));
     if terms
         .maintenance
         .is_some_and(|maintenance| maintenance.sessions.is_none())
@@ -204,9 +214,10 @@ pub fn lay_out(record: &PatientRecord, plans: &[SignedPlan], draft: &PlanDraft, 
         ))
     }));
     slots.sort_by_key(|slot| slot.ordinal);
+    let places: BTreeSet<u32> = dates.iter().map(|date| date.ordinal).chain(by_hand).collect();
     Layout {
         slots,
-        ordinals: dates.iter().map(|date| date.ordinal).collect(),
+        ordinals: places.into_iter().collect(),
         faults,
     }
 }

@@ -3,7 +3,8 @@
 use serde_json::{Value, json};
 
 use super::{
-    Layout, PlanDraft, PlanTerms, SignedPlan, SlotChange, in_force, is_preparing, lay_out, may_be_replanned,
+    Layout, PlanDraft, PlanTerms, SignedPlan, SlotChange, Spacing, in_force, is_preparing, lay_out,
+    may_be_moved, newest,
 };
 use crate::case::{Cause, Level};
 use crate::desk::at_patients_desk;
@@ -12,8 +13,8 @@ use crate::id::{PersonId, PlanId, SessionId};
 use crate::planning::{call_off, live, next_ordinal, open_session, retime};
 use crate::record::{Decision, Fact, PatientRecord, RuleContext, SessionRecord};
 use crate::refusal::{Change, Refusal};
-use crate::session::PlanSlot;
-use crate::time::{Planned, Zone, minutes};
+use crate::session::{PlanSlot, Session};
+use crate::time::{Planned, Zone};
 
 /// What a rule about a course decided; committed whole or not at all.
 #[derive(Debug, Clone, PartialEq)]
@@ -117,6 +118,8 @@ pub fn sign(
             }
             SlotChange::Dropped => {
                 let mut draft = Draft::of(there, context);
+                // Its place is free for a session of a later version.
+                draft.record.session.slot = None;
                 call_off(&mut draft, "no longer in the patient's plan".to_owned());
                 changed.push(draft.decide());
             }
@@ -154,7 +157,7 @@ pub fn change_zone(
     {
         let (session, plan) = (&there.session, &there.around.protocol.plan);
         let to = Planned::new(session.planned.on, session.planned.time, zone);
-        if !may_be_replanned(session, plan.prep_opens_before_min, now)
+        if !may_be_moved(session, plan.prep_opens_before_min, now)
             || is_preparing(&to, plan.prep_opens_before_min, now)
         {
             left.push(session.id);
@@ -189,15 +192,18 @@ fn too_near(
     times: &[(SessionId, crate::time::Instant)],
     changed: &[Decision<SessionRecord>],
 ) -> Vec<SessionId> {
-    let interval = minutes(record.around.protocol.plan.min_interval_hours * 60);
     let moved = changed.iter().map(|decision| &decision.after.session);
-    let near = |id: SessionId, at: crate::time::Instant| {
+    let near = |session: &Session| {
+        let plan = session
+            .slot
+            .and_then(|slot| newest(&record.course.plans, slot.plan));
+        let spacing = Spacing::of(&record.around.protocol.plan, plan.map(|plan| &plan.terms));
         times
             .iter()
-            .any(|(other, time)| *other != id && (*time - at).abs() < interval)
+            .any(|(other, time)| *other != session.id && spacing.is_near(*time, session.planned.at))
     };
     moved
-        .filter(|session| near(session.id, session.planned.at))
+        .filter(|session| near(session))
         .map(|session| session.id)
         .collect()
 }

@@ -1,9 +1,8 @@
-//! Scores in the course: asked for after certain sessions, and answers about death on the patient's desk and at the gate.
+//! Scores in the course: answers about death on the patient's desk and at the gate.
 
 use bedside_protocol::case::{CaseState, Level, Outcome};
 use bedside_protocol::desk::at_patients_desk;
-use bedside_protocol::duty::{Duty, DutyKind, DutyState};
-use bedside_protocol::instruments::answering::{Answered, Sent, answer, record_external, review};
+use bedside_protocol::instruments::answering::{Answered, Sending, Sent, answer, record_external, review};
 use bedside_protocol::instruments::external::ExternalDraft;
 use bedside_protocol::instruments::{Given, InstrumentKey};
 use bedside_protocol::notice::Who;
@@ -21,121 +20,6 @@ use crate::support::{at, code, nurse, on, patient, patient_record, with_context}
 const NOON: &str = "2026-11-20T17:00:00Z";
 const DAY: i64 = 24 * 60;
 
-/// The dose of a session with so many weekly doses before it.
-fn dosed_after(earlier: i64) -> Play {
-    let mut play = Play::ready();
-    let first = play.now;
-    play.record.around.other_doses = (1..=earlier)
-        .rev()
-        .map(|weeks| first - minutes(weeks * 7 * DAY))
-        .collect();
-    play.unlock_and_dose();
-    play
-}
-
-fn scores_duty(play: &Play) -> Option<&Duty> {
-    let mut duties = play.record.watch.duties.iter();
-    duties.find(|duty| duty.kind == DutyKind::AnswerScores)
-}
-
-/// Reminders to the patient from the evening after the session on, in days after the dose.
-fn reminders(play: &Play) -> Vec<i64> {
-    let t0 = play.record.session.t0();
-    let to_patient = play
-        .sent
-        .iter()
-        .filter(|notice| matches!(notice.to.who, Who::Patient(_)));
-    let days = to_patient.map(|notice| (notice.not_before - t0).num_days());
-    days.filter(|days| *days > 0).collect()
-}
-
-fn followed_up(play: &mut Play) {
-    play.all_well_until(121);
-    play.after(361);
-    let evening = play.form(&play.check("C11", 0).clone(), &[]);
-    play.send(patient(), evening).unwrap();
-}
-
-#[test]
-fn scores_are_asked_for_after_the_second_the_fourth_and_the_sixth_dose() {
-    for (earlier, asked) in [
-        (0, false),
-        (1, true),
-        (2, false),
-        (3, true),
-        (4, false),
-        (5, true),
-        (6, false),
-    ] {
-        let play = dosed_after(earlier);
-        assert_eq!(scores_duty(&play).is_some(), asked, "{earlier} doses before");
-        if let Some(duty) = scores_duty(&play) {
-            let t0 = play.record.session.t0();
-            assert_eq!(
-                [duty.opens_at, duty.due_at, duty.missed_after.unwrap()],
-                [1, 7, 8].map(|days| t0 + minutes(days * DAY))
-            );
-        }
-    }
-}
-
-#[test]
-fn a_corrected_dose_time_moves_the_questions_with_it() {
-    let mut play = dosed_after(1);
-    play.after(10);
-    let earlier = play.record.session.t0() - minutes(5);
-    play.does(patient(), |record, context| {
-        bedside_protocol::dosing::correct_time(record, earlier, context)
-    })
-    .unwrap();
-    let open: Vec<&Duty> = play
-        .record
-        .watch
-        .open_duties()
-        .filter(|duty| duty.kind == DutyKind::AnswerScores)
-        .collect();
-    assert_eq!(open.len(), 1);
-    assert_eq!(open[0].due_at, earlier + minutes(7 * DAY));
-}
-
-#[test]
-fn unanswered_they_are_reminded_of_three_times_and_then_go_to_the_worklist() {
-    let mut play = dosed_after(1);
-    followed_up(&mut play);
-    play.after(8 * DAY - 1);
-    assert_eq!(reminders(&play), [1, 5, 7]);
-    assert!(play.record.watch.cases.is_empty());
-    play.after(8 * DAY);
-    assert!(matches!(
-        scores_duty(&play).unwrap().state,
-        DutyState::Missed { .. }
-    ));
-    assert_eq!(play.case().level, Level::P3);
-}
-
-#[test]
-fn only_both_answered_after_the_dose_end_the_questions_and_the_reminders() {
-    let mut play = dosed_after(1);
-    followed_up(&mut play);
-    let t0 = play.record.session.t0();
-    let full = |id: u128, key, days: i64| score(id, key, answers(key, &[]), t0 + minutes(days * DAY));
-    let mut early = play.clone();
-    early.record.course.scores = vec![full(1, InstrumentKey::Phq9, -1), full(2, InstrumentKey::Gad7, 2)];
-    early.after(3 * DAY);
-    assert!(scores_duty(&early).unwrap().is_open());
-    play.record.course.scores = vec![full(1, InstrumentKey::Phq9, 2), full(2, InstrumentKey::Gad7, 3)];
-    play.after(8 * DAY);
-    assert_eq!(
-        scores_duty(&play).unwrap().state,
-        DutyState::Met {
-            observed_at: t0 + minutes(3 * DAY),
-            received_at: t0 + minutes(3 * DAY),
-        }
-    );
-    assert!(play.record.watch.cases.is_empty());
-    assert_eq!(play.state(), "closed");
-}
-
 fn sends(
     record: &PatientRecord,
     now: Instant,
@@ -147,9 +31,13 @@ fn sends(
         answers,
         observed_at: None,
     };
-    with_context(&mut 11, now, patient(), |context| {
+    let (decision, sending) = with_context(&mut 11, now, patient(), |context| {
         answer(record, sent, context).unwrap()
-    })
+    });
+    let Sending::Kept(answered) = sending else {
+        panic!("{sending:?}")
+    };
+    (decision, answered)
 }
 
 fn phq9(item9: u32) -> bedside_protocol::instruments::Answers {
@@ -298,4 +186,75 @@ fn right_now_locks_the_dose_also_one_that_was_unlocked() {
         play.asked(patient(), preparation::unlock),
         Err(Refusal::Locked(_))
     ));
+}
+
+#[test]
+fn a_form_that_is_refused_and_speaks_of_danger_reaches_a_nurse_all_the_same() {
+    let without = |mut whole: bedside_protocol::instruments::Answers, left_out: &str| {
+        whole.remove(left_out);
+        whole
+    };
+    let effects = |key: &str, value: u32| {
+        let mut list = answers(InstrumentKey::SideEffects, &[]);
+        let given = match list[key] {
+            Given::YesNo(_) => Given::YesNo(value > 0),
+            Given::Number(_) => Given::Number(value),
+        };
+        list.insert(key.to_owned(), given);
+        list
+    };
+    // what is sent with something missing, and whom it reaches
+    for (instrument, sent, expected) in [
+        (InstrumentKey::Phq9, without(phq9(0), "q1"), None),
+        (InstrumentKey::Phq9, without(phq9(1), "q1"), Some(Level::P2)),
+        (InstrumentKey::Phq9, without(phq9(3), "q1"), Some(Level::P2)),
+        // A number that no answer has is a mistake of the phone and nobody's alarm.
+        (InstrumentKey::Phq9, phq9(7), None),
+        (
+            InstrumentKey::SideEffects,
+            without(effects("nausea", 3), "headache"),
+            None,
+        ),
+        (
+            InstrumentKey::SideEffects,
+            without(effects("fall", 1), "headache"),
+            Some(Level::P2),
+        ),
+        (
+            InstrumentKey::SideEffects,
+            without(effects("chest_tightness", 1), "headache"),
+            Some(Level::P1),
+        ),
+    ] {
+        let record = patient_record();
+        let sent = Sent {
+            instrument,
+            answers: sent,
+            observed_at: None,
+        };
+        let answered = with_context(&mut 3, at(NOON), patient(), |context| {
+            answer(&record, sent.clone(), context)
+        });
+        let Some(level) = expected else {
+            assert!(matches!(answered, Err(Refusal::Invalid(_))), "{sent:?}");
+            continue;
+        };
+        let (decision, sending) = answered.unwrap();
+        assert!(
+            matches!(sending, Sending::RefusedAndTold(Refusal::Invalid(_))),
+            "{sent:?}"
+        );
+        assert!(decision.after.course.scores.is_empty(), "nothing is scored");
+        let case = decision.after.watch.open_case().unwrap();
+        assert_eq!(
+            (case.level, case.signals[0].what.name()),
+            (level, "unkept_answer")
+        );
+        assert!(told(&decision) > 0);
+        // Sent again as it was, nobody is told again.
+        let again = with_context(&mut 5, at(NOON) + minutes(1), patient(), |context| {
+            answer(&decision.after, sent.clone(), context).unwrap().0
+        });
+        assert_eq!(again.after, decision.after);
+    }
 }

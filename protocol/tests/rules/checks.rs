@@ -258,6 +258,18 @@ fn check_ins_that_arrive_together_after_a_time_offline_make_one_case_for_those_s
     play.answer("C8", 0, &[]);
     assert_eq!((cases, play.record.watch.cases.len()), (1, 1));
     assert!(matches!(play.check("C8", 0).state, DutyState::Met { .. }));
+    // One P1 for all of them: one round, and each person told once a step.
+    let case = play.case();
+    assert_eq!((case.level, case.round), (Level::P1, 1));
+    for key in ["C6", "C7"] {
+        let DutyState::Missed { answered, .. } = &play.check(key, 0).state else {
+            panic!("{key}")
+        };
+        assert!(
+            answered.is_some_and(|it| it.observed_at < it.received_at),
+            "{key}"
+        );
+    }
     offline.tick();
 }
 
@@ -267,6 +279,7 @@ fn an_answer_after_everything_is_over_is_kept_and_a_bad_one_still_told() {
     play.all_well_until(120);
     play.after(420);
     play.take_and_resolve();
+    play.all_well_until(2881);
     assert_eq!(play.state(), "closed");
     let closed = play.record.clone();
     play.tick();

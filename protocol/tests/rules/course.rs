@@ -376,12 +376,13 @@ fn a_change_moves_what_has_not_begun_and_leaves_the_rest() {
     assert_eq!(
         play.lines(),
         [
+            // Its place in the plan is free again.
+            "0 2027-01-04 10:00 cancelled",
             "1 2026-11-30 10:00 closed",
             "2 2026-12-07 10:00 scheduled",
             "3 2026-12-15 12:00 scheduled",
             "4 2026-12-22 12:00 scheduled",
             "5 2026-12-29 12:00 scheduled",
-            "6 2027-01-04 10:00 cancelled",
         ]
     );
     assert_eq!(

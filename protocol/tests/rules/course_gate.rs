@@ -3,7 +3,7 @@
 use bedside_protocol::case::{Cause, Level};
 use bedside_protocol::dosing::{DoseReport, Logged};
 use bedside_protocol::gate;
-use bedside_protocol::notice::{About, Message};
+use bedside_protocol::notice::{About, Message, Who};
 use bedside_protocol::people::{Caller, OnCallPlace, StaffRole};
 use bedside_protocol::plan::{self, ReviewDue};
 use bedside_protocol::preparation;
@@ -49,10 +49,9 @@ fn hold(play: &mut CoursePlay, until: &str, may_lift: &[StaffRole]) -> Result<()
 
 fn lift(play: &mut CoursePlay, caller: Caller) -> Result<(), Refusal> {
     let decision = play.with(caller, |play, context| {
-        plan::lift_course(&play.record, "all well", context)
+        plan::lift_course(&play.record, &play.sessions, "all well", context)
     })?;
-    play.record = decision.after;
-    play.share();
+    play.apply(decision);
     Ok(())
 }
 
@@ -307,4 +306,66 @@ fn a_hold_locks_a_screen_that_is_unlocked_and_a_dose_all_the_same_is_recorded_as
         panic!("{logged:?}");
     };
     assert_eq!(reasons, ["course-held"]);
+}
+
+#[test]
+fn what_fell_due_during_a_hold_is_asked_again_when_it_is_lifted() {
+    let mut play = CoursePlay::signed();
+    hold(&mut play, "2026-12-06", &[StaffRole::Nurse]).unwrap();
+    // An hour before the session nobody was asked, so nobody said that it is on.
+    let held = play.sessions[0].clone();
+    let mut one = Play::begin(held.clone(), Decision::unchanged(&held), play.now, 9);
+    let planned_at = held.session.planned.at;
+    one.go_to(planned_at - minutes(100));
+    assert_eq!(one.state(), "held");
+    assert!(
+        one.sent
+            .iter()
+            .all(|notice| matches!(notice.to.who, Who::Staff(_)))
+    );
+    for lifted_before_min in [100_i64, 20 * 60] {
+        let mut one = Play::begin(held.clone(), Decision::unchanged(&held), play.now, 9);
+        one.go_to(planned_at - minutes(lifted_before_min));
+        let mut there = CoursePlay {
+            record: play.record.clone(),
+            sessions: vec![one.record.clone()],
+            now: one.now,
+            seed: 5,
+        };
+        lift(&mut there, nurse()).unwrap();
+        let before = one.record.watch.duties.len();
+        let mark = one.mark();
+        one.record = there.sessions[0].clone();
+        one.record.course = there.record.course.clone();
+        assert_eq!(one.state(), "prep_open", "{lifted_before_min}");
+        let asked: Vec<&str> = one.record.watch.duties[before..]
+            .iter()
+            .map(|duty| duty.kind.name())
+            .collect();
+        // Two hours before the session it is too late to say that it is on; the day's list can still be done.
+        let expected: &[&str] = if lifted_before_min > 120 {
+            &["confirm_plan", "prepare_day", "start"]
+        } else {
+            &["prepare_day", "start"]
+        };
+        assert_eq!(asked, expected, "{lifted_before_min}");
+        one.go_to(planned_at - minutes(10));
+        let to_patient = one.sent[mark..]
+            .iter()
+            .any(|notice| matches!(notice.to.who, Who::Patient(_)));
+        assert!(to_patient, "{lifted_before_min}: the patient is reminded");
+    }
+}
+
+#[test]
+fn a_clinic_that_does_not_wait_for_reviews_is_not_told_of_one() {
+    let mut play = CoursePlay::signed();
+    play.take(0);
+    let mut second = play.sessions[1].clone();
+    let mut document = second.around.protocol.as_ref().clone();
+    document.course.block_next_until_review = false;
+    second.around.protocol = std::sync::Arc::new(document);
+    let mut one = Play::begin(second.clone(), Decision::unchanged(&second), play.now, 9);
+    one.before(25 * 60);
+    assert!(one.record.watch.open_case().is_none());
 }

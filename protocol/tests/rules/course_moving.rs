@@ -211,3 +211,84 @@ fn only_a_session_of_a_plan_that_has_not_begun_is_left_out() {
     });
     assert_eq!(fields(single), ["not-of-a-plan"]);
 }
+
+#[test]
+fn a_session_moved_by_hand_stays_where_it_is_when_the_plan_changes_and_keeps_its_local_time_in_another_zone()
+{
+    let mut play = CoursePlay::signed();
+    let to = NewTime {
+        on: "2026-12-08".parse().unwrap(),
+        time: time("11:00:00"),
+        cause: MoveCause::Asked,
+        reason: "a wedding".into(),
+    };
+    move_to(&mut play, 1, &to, nurse()).unwrap();
+    play.change(1, |it| it.time = time("12:00:00")).unwrap();
+    assert_eq!(
+        play.lines()[..3],
+        [
+            "1 2026-11-30 12:00 scheduled",
+            "2 2026-12-08 11:00 scheduled",
+            "3 2026-12-14 12:00 scheduled"
+        ]
+    );
+    let madrid = Zone::named("Europe/Madrid").unwrap();
+    let decision = play.with(nurse(), |play, context| {
+        plan::change_zone(&play.record, &play.sessions, madrid, context)
+    });
+    play.apply(decision);
+    assert_eq!(play.sessions[1].session.planned.at, at("2026-12-08T10:00:00Z"));
+}
+
+#[test]
+fn the_place_of_a_session_that_a_plan_dropped_is_free_for_a_later_version() {
+    let mut play = CoursePlay::signed();
+    play.change(1, |it| {
+        it.induction_sessions = 4;
+        it.dispensed_lozenges = 8;
+        it.review_after_sessions = vec![1, 2, 4];
+    })
+    .unwrap();
+    let live = |play: &CoursePlay| -> Vec<u32> {
+        let to_come = play
+            .sessions
+            .iter()
+            .filter(|it| it.session.state.is_before_dose());
+        let mut ordinals: Vec<u32> = to_come
+            .filter_map(|it| it.session.slot)
+            .map(|slot| slot.ordinal)
+            .collect();
+        ordinals.sort_unstable();
+        ordinals
+    };
+    assert_eq!(live(&play), [1, 2, 3, 4]);
+    play.change(2, |_| {}).unwrap();
+    assert_eq!(live(&play), [1, 2, 3, 4, 5, 6]);
+    assert_eq!(
+        play.sessions.len(),
+        8,
+        "the two that were dropped are kept as they ended"
+    );
+}
+
+#[test]
+fn in_another_zone_too_near_is_by_the_patients_own_plan() {
+    // One session is prepared already and stays; the next, in Madrid, is six hours nearer to it than a week.
+    for (least_hours, near) in [(72, 0), (168, 1)] {
+        let mut play = CoursePlay::new();
+        play.sign(&draft(|it| it.min_interval_hours = least_hours))
+            .unwrap();
+        play.now = at("2026-12-06T15:00:00Z");
+        play.take(0);
+        let madrid = Zone::named("Europe/Madrid").unwrap();
+        let decision = play.with(nurse(), |play, context| {
+            plan::change_zone(&play.record, &play.sessions, madrid, context)
+        });
+        play.apply(decision);
+        let told = &play.record.watch.open_case().unwrap().signals[0].what;
+        let Cause::ZoneChanged { too_near, .. } = told else {
+            panic!("{told:?}")
+        };
+        assert_eq!(too_near.len(), near, "{least_hours} hours");
+    }
+}

@@ -107,4 +107,5 @@ pub fn send(
         &protocol,
         (Uuid::from_u128(0x99).into(), at(NOON), patient()),
     )
+    .map_err(|unkept| unkept.refusal)
 }

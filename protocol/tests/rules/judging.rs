@@ -82,7 +82,7 @@ fn item_9_is_judged_against_what_a_clinician_has_reviewed() {
 }
 
 #[test]
-fn the_last_review_counts_and_a_review_of_another_instrument_does_not() {
+fn the_newest_reviewed_score_counts_and_a_review_of_another_instrument_does_not() {
     let day = |number: i64| at(NOON) - minutes(number * 24 * 60);
     let scores = [
         score(1, InstrumentKey::Phq9, phq9(1), day(30)),
@@ -93,6 +93,9 @@ fn the_last_review_counts_and_a_review_of_another_instrument_does_not() {
     assert_eq!(baseline(&scores, &reviews[..1]), Some(1));
     assert_eq!(baseline(&scores, &reviews), Some(0));
     assert_eq!(baseline(&scores, &reviews[2..]), None);
+    // An older score that is looked at last says nothing new.
+    let reviews = [review(&scores[1]), review(&scores[0])];
+    assert_eq!(baseline(&scores, &reviews), Some(0));
 }
 
 #[test]

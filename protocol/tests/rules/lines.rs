@@ -87,6 +87,7 @@ fn what(notice: &Notice) -> String {
         Message::Drill { .. } => "drill".into(),
         Message::ContactUnreachable { .. } => "contact unreachable".into(),
         Message::AddressRefused { .. } => "address refused".into(),
+        Message::ForInformation { .. } => "for information".into(),
         Message::RosterGaps { .. } => "roster gaps".into(),
         Message::Bundle { .. } => "bundle".into(),
         Message::AccountLink { .. } | Message::Test { .. } => "other".into(),

@@ -19,6 +19,8 @@ mod document;
 mod dose;
 mod due;
 mod enrolment;
+mod follow_up;
+mod following;
 mod forms;
 mod gate;
 mod instruments;

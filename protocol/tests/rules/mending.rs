@@ -191,7 +191,13 @@ fn a_duty_of_the_care_team_that_is_woken_before_its_time_sleeps_again() {
     let ticked = with_context(&mut 5, now, Caller::System, |context| {
         tick::patient(&taken, context)
     });
-    assert!(ticked.after == whole);
+    // But for the look at the patient that is to come, it is as it was.
+    let of_cases = |record: &bedside_protocol::record::PatientRecord| {
+        let mut record = record.clone();
+        record.watch.duties.retain(|duty| duty.kind.case().is_some());
+        record
+    };
+    assert!(of_cases(&ticked.after) == whole);
     let resolved = with_context(&mut 6, now, nurse(), |context| {
         at_patients_desk(&ticked.after, context, |desk| {
             desk.resolve(case, on(Nurse), Outcome::ReachedWell, "well")

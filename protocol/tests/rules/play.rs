@@ -4,12 +4,13 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use bedside_protocol::answering::{self, CheckedIn, Form};
 use bedside_protocol::case::{Case, Outcome};
+use bedside_protocol::check_in::Besides;
 use bedside_protocol::checklist::{Actor, AnswerValue};
 use bedside_protocol::desk::Desk;
 use bedside_protocol::document::{Asks, ItemPhase};
 use bedside_protocol::dosing::{self, DoseReport, Logged};
 use bedside_protocol::draft::Draft;
-use bedside_protocol::duty::{Duty, DutyKind};
+use bedside_protocol::duty::{Duty, DutyKind, OwedBy};
 use bedside_protocol::gate;
 use bedside_protocol::id::CaseId;
 use bedside_protocol::measuring::{self, Measured};
@@ -327,6 +328,14 @@ impl Play {
         Form {
             duty: duty.id,
             answers,
+            besides: Besides {
+                words: rule
+                    .words
+                    .iter()
+                    .map(|asked| (asked.key.clone(), "a garden".to_owned()))
+                    .collect(),
+                ..Besides::default()
+            },
             reading: None,
             observed_at: None,
         }
@@ -346,6 +355,12 @@ impl Play {
         self.send(self.sitter(), form).unwrap()
     }
 
+    /// The patient answers a check of theirs.
+    pub fn answer_own(&mut self, key: &str, bad: &[&str]) -> CheckedIn {
+        let form = self.form(&self.check(key, 0).clone(), bad);
+        self.send(patient(), form).unwrap()
+    }
+
     /// All checks due up to `until_min` after the dose are answered well when they are due.
     pub fn all_well_until(&mut self, until_min: i64) {
         let until = self.record.session.t0() + minutes(until_min);
@@ -358,9 +373,8 @@ impl Play {
             let DutyKind::CheckIn { rule, ordinal } = duty.kind.clone() else {
                 unreachable!()
             };
-            if rule == "C10P" {
-                let form = self.form(duty, &[]);
-                self.send(patient(), form).unwrap();
+            if duty.owed_by == OwedBy::Patient {
+                self.answer_own(&rule, &[]);
             } else {
                 self.answer(&rule, ordinal, &[]);
             }

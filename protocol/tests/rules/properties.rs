@@ -13,7 +13,7 @@ use bedside_protocol::watch::WatchGap;
 use bedside_protocol::{planning, preparation, releasing, sitting, tick};
 use proptest::prelude::{Just, Strategy, any, proptest};
 use proptest::test_runner::{Config as ProptestConfig, RngSeed};
-use proptest::{prop_assert_eq, prop_oneof};
+use proptest::{prop_assert, prop_assert_eq, prop_oneof};
 use uuid::Uuid;
 
 use crate::play::Play;
@@ -373,6 +373,41 @@ proptest! {
         let on_call = !play.record.around.on_call.is_empty();
         let told = !play.case_lines_since(mark).is_empty();
         assert!(!play.is_running() || !on_call || told, "{} and nobody is told", play.state());
+    }
+
+    #[test]
+    fn every_reachable_session_ends_once_the_care_team_does_its_part(
+        beginning in beginning(),
+        events in proptest::collection::vec(event(), 1..40),
+    ) {
+        let mut play = begun(beginning);
+        for event in &events {
+            happen(&mut play, event);
+        }
+        play.tick();
+        // From here on nobody at home says anything more.
+        for _ in 0..400 {
+            let open = play.record.watch.open_case().map(|case| (case.id, case.state.taken().map(|taken| taken.by)));
+            if play.is_running() {
+                play.does(nurse(), |record, context| {
+                    releasing::release_by_telephone(record, true, true, "spoke to both", context)
+                }).unwrap();
+            } else if let Some((id, taken_by)) = open {
+                let by = taken_by.unwrap_or(on(OnCallPlace::Nurse));
+                play.desk(nurse(), |desk| {
+                    if taken_by.is_none() {
+                        desk.take(id, by, "Nora")?;
+                    }
+                    desk.resolve(id, by, Outcome::FalseAlarm, "looked after")
+                }).unwrap();
+            } else if let Some(next) = play.record.watch.open_duties().filter_map(|duty| duty.wake_at).min() {
+                play.go_to(next.max(play.now));
+            } else {
+                break;
+            }
+        }
+        prop_assert!(play.record.session.state.is_over(), "{} never ends", play.state());
+        prop_assert!(play.record.watch.open_duties().next().is_none());
     }
 
     #[test]

@@ -59,14 +59,18 @@ fn all_good_answers_release_and_excuse_what_is_left_of_the_session() {
         .open_duties()
         .map(|duty| duty.kind.name())
         .collect();
-    assert_eq!(left, ["check_in"], "the evening check");
+    assert_eq!(
+        left, ["check_in"; 3],
+        "the evening, the day after, two days after"
+    );
     let mark = play.mark();
     play.after(359);
     assert_eq!((play.mark(), play.state()), (mark, "released"));
     play.after(361);
     assert_eq!(play.state(), "follow_up");
-    let form = play.form(&play.check("C11", 0).clone(), &[]);
-    play.send(patient(), form).unwrap();
+    play.answer_own("C11", &[]);
+    assert_eq!(play.state(), "follow_up");
+    play.all_well_until(2881);
     assert_eq!((play.state(), play.record.watch.cases.len()), ("closed", 0));
 }
 
@@ -189,6 +193,7 @@ fn a_nurse_releases_by_telephone_after_speaking_to_both() {
     assert!(!play.case_lines_since(mark).is_empty());
     play.after(430);
     play.take_and_resolve();
+    play.all_well_until(2881);
     assert_eq!(play.state(), "closed");
 }
 

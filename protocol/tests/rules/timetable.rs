@@ -55,12 +55,14 @@ fn the_whole_timetable_exists_once_the_dose_is_logged() {
             ("C10b", 225),
             ("C10b", 240),
             ("C11", 360),
+            ("C12", 1440),
+            ("C13", 2880),
         ]
         .map(|(key, after_min)| (key.to_owned(), after_min))
         .to_vec();
         expected.sort_by(|one, other| (one.1, &one.0).cmp(&(other.1, &other.0)));
         assert_eq!(rows(&play), expected, "hold {hold}");
-        for key in ["C10P", "C11"] {
+        for key in ["C10P", "C11", "C12", "C13"] {
             assert_eq!(play.check(key, 0).owed_by, OwedBy::Patient);
         }
         for key in ["C4", "C5", "C8", "C10", "C10b"] {
@@ -80,11 +82,16 @@ fn no_check_waits_for_the_answer_to_another() {
 }
 
 #[test]
-fn every_check_is_missed_four_minutes_after_it_was_due_and_the_evening_one_an_hour_after() {
+fn every_check_is_missed_four_minutes_after_it_was_due_and_those_after_the_session_hours_after() {
     let play = Play::dosed();
     for duty in play.record.watch.open_duties() {
         if let DutyKind::CheckIn { rule, .. } = &duty.kind {
-            let grace_min = if rule == "C11" { 60 } else { 4 };
+            let grace_min = match rule.as_str() {
+                "C11" => 60,
+                "C12" => 240,
+                "C13" => 300,
+                _ => 4,
+            };
             assert_eq!(
                 duty.missed_after,
                 Some(duty.due_at + minutes(grace_min)),

@@ -62,7 +62,9 @@ fn before_the_dose_each_limit_counts_by_itself() {
 
 #[test]
 fn in_the_session_a_reading_is_judged_by_the_table() {
-    let limits = &patient_record().around.protocol.vitals.during;
+    let mut limits = patient_record().around.protocol.vitals.during.clone();
+    limits.oximeter = true;
+    let limits = &limits;
     let baseline = vitals(120, 80, 70);
     let judged = |value: Vitals, symptom, confirming| match judge_in_session(
         &value,
@@ -245,4 +247,57 @@ fn a_session_that_is_over_takes_no_reading() {
         code(&play.measure(patient(), 120, 80, 70).unwrap_err()),
         "session-over"
     );
+}
+
+#[test]
+fn oxygen_is_a_p1_only_where_the_clinic_gives_the_oximeter() {
+    let limits = patient_record().around.protocol.vitals.during.clone();
+    assert!(!limits.oximeter, "the shipped protocol gives none");
+    let judged = |spo2, oximeter| {
+        let limits = bedside_protocol::document::DuringLimits {
+            oximeter,
+            ..limits.clone()
+        };
+        let value = Vitals {
+            spo2,
+            ..vitals(120, 80, 70)
+        };
+        match judge_in_session(&value, false, false, None, &limits) {
+            Finding::Tell(level, _) => level.name(),
+            _ => "within",
+        }
+    };
+    for (spo2, given, not_given) in [
+        (None, "within", "within"),
+        (Some(92), "within", "within"),
+        (Some(91), "P1", "P2"),
+        (Some(70), "P1", "P2"),
+    ] {
+        assert_eq!(
+            (judged(spo2, true), judged(spo2, false)),
+            (given, not_given),
+            "{spo2:?}"
+        );
+    }
+}
+
+#[test]
+fn a_hold_before_the_dose_takes_three_tries_ten_minutes_apart() {
+    // minutes between the tries, and what the third one says
+    for (apart_min, expected) in [
+        (1, Measured::TryAgain),
+        (4, Measured::TryAgain),
+        (10, Measured::Held),
+    ] {
+        let mut play = Play::ready();
+        for _ in 0..2 {
+            assert_eq!(play.measure(patient(), 150, 80, 70).unwrap(), Measured::TryAgain);
+            play.go_to(play.now + minutes(apart_min));
+        }
+        assert_eq!(
+            play.measure(patient(), 150, 80, 70).unwrap(),
+            expected,
+            "{apart_min}"
+        );
+    }
 }

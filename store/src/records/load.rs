@@ -142,6 +142,19 @@ pub(crate) fn patient_to_change(tx: &mut Tx<'_>, id: PersonId) -> Result<Option<
     row.map_or(Ok(None), |row| patient_of(tx, &row))
 }
 
+/// Brings what a patient's record says of their sessions up to date, after other writers of these were waited for.
+pub(crate) fn renew_sessions(tx: &mut Tx<'_>, record: &mut PatientRecord) -> Result<(), Stop> {
+    let id = record.patient.id.to_string();
+    let parts = Parts::of_patient(tx, &id)?;
+    let sessions = parts.of(&id, "sessions");
+    record.sessions = sessions
+        .map(|row| session_in(tx.shared, row))
+        .collect::<Result<_, _>>()?;
+    let (common, version) = (Common::of(&record.around), record.around.protocol.version.clone());
+    record.around = surroundings(tx, common, &version, (&id, &id), &parts, &record.course.ledger)?;
+    Ok(())
+}
+
 fn patient_of(tx: &mut Tx<'_>, row: &PatientRow) -> Result<Option<PatientRecord>, Stop> {
     let patient = patient_value(tx.shared, row)?;
     if !tx.scope.sees_patient(patient.clinic, patient.id) {

@@ -77,7 +77,13 @@ async fn a_worker_that_starts_behind_what_was_committed_says_so(engine: Database
 
 async fn a_job_that_ran_is_not_run_again_by_a_restart_or_another_worker(engine: Database) {
     let clinic = Clinic::open(engine).await;
-    let jobs = [Job::Optimize, Job::Retention, Job::RosterGaps, Job::VerifyAudit];
+    let jobs = [
+        Job::Optimize,
+        Job::Retention,
+        Job::RosterGaps,
+        Job::FollowPatients,
+        Job::VerifyAudit,
+    ];
     assert_eq!(clinic.worker.keep_house_if_due().await, jobs);
     assert_eq!(clinic.worker.keep_house_if_due().await, [], "a restart");
     let other = clinic.worker_with(|_| {});
@@ -85,7 +91,12 @@ async fn a_job_that_ran_is_not_run_again_by_a_restart_or_another_worker(engine: 
     let (one, two) = tokio::join!(clinic.worker.keep_house_if_due(), other.keep_house_if_due());
     let mut ran = [one, two].concat();
     ran.sort_by_key(|job| job.name());
-    let hourly = [Job::Optimize, Job::Retention, Job::RosterGaps];
+    let hourly = [
+        Job::FollowPatients,
+        Job::Optimize,
+        Job::Retention,
+        Job::RosterGaps,
+    ];
     assert_eq!(ran, hourly, "each by one of the two");
 }
 

@@ -16,7 +16,7 @@ async fn a_session_by_the_book_reaches_its_end_without_an_alarm(engine: Database
 
     // No dose-relative message is pending on the planned time any more: all checks exist from the dose on.
     let checks = [
-        "C4", "C5", "C6", "C7", "C8", "C9", "C9b", "C10", "C10P", "C10b", "C11",
+        "C4", "C5", "C6", "C7", "C8", "C9", "C9b", "C10", "C10P", "C10b", "C11", "C12", "C13",
     ];
     assert!(checks.iter().all(|rule| play.duty(rule, 0)["state"] == "open"));
 
@@ -39,15 +39,10 @@ async fn a_session_by_the_book_reaches_its_end_without_an_alarm(engine: Database
     assert_eq!(play.state(), "released");
 
     play.to_minute(360).await;
-    let evening = play.duty("C11", 0)["id"].as_str().expect("an id").to_owned();
-    let path = play.path(&format!("/check-ins/{evening}"));
-    let answer = play
-        .phone
-        .post(&path, &json!({"answers": answers_to("C11", &[])}))
-        .expect(200)
-        .json();
+    let answer = play.own_check("C11", &[], &json!({})).expect(200).json();
     assert_eq!(answer["result"], "well");
-    assert_eq!(play.state(), "closed");
+    assert_eq!(play.state(), "follow_up");
+    play.follow_up().await;
     assert!(play.cases().is_empty());
 
     let mails = play.clinic.mailbox.all();

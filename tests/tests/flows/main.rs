@@ -10,6 +10,7 @@ mod course_on_its_way;
 mod dose;
 mod drill;
 mod enrolment;
+mod follow_up;
 mod happy;
 mod instruments;
 mod lozenges;

@@ -208,6 +208,17 @@ fn every_message() -> Vec<(&'static str, Notice)> {
             "watch_incomplete",
             notice(staff(), Says::WatchIncomplete { at, zone }),
         ),
+        (
+            "for_information",
+            notice(
+                staff(),
+                Says::ForInformation {
+                    subject: bedside_protocol::watch::Subject::Session(uuid::Uuid::from_u128(5).into()),
+                    at,
+                    zone,
+                },
+            ),
+        ),
         ("roster_gaps", notice(staff(), Says::RosterGaps { gaps, zone })),
         (
             "bundle_to_sitter",

@@ -165,6 +165,12 @@ fn of_message(message: &Message, url: &dyn Fn(&str, LinkId) -> String) -> Words 
                 moment(*zone, *at)
             ))
             .saying("Please have whoever runs it look at its health page and its log, and look through your open cases."),
+        Message::ForInformation { subject, at, zone } => Words::about("For your information")
+            .saying(format!(
+                "At {} something was noted that needs nobody today. Look at it when you work your list.",
+                moment(*zone, *at)
+            ))
+            .stating("About", format!("{} {}", subject.kind(), subject.id())),
         Message::RosterGaps { gaps, zone } => {
             let stretch = |gap: &Gap| {
                 let (from, until) = (zone.long(gap.from), zone.long(gap.until));
