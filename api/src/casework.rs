@@ -3,7 +3,7 @@
 //! The worklist's JSON and the page behind a mail's link both come through here, so the second of two nurses hears the
 //! same wherever she asks.
 
-use bedside_protocol::case::{Case, Outcome};
+use bedside_protocol::case::{Case, Outcome, Taken};
 use bedside_protocol::desk::{Desk, at_patients_desk};
 use bedside_protocol::dosing;
 use bedside_protocol::draft::Draft;
@@ -43,6 +43,25 @@ pub enum CaseAct {
         /// In words.
         note: String,
     },
+    /// Somebody who has it hands it over, if the next person accepts.
+    Offer {
+        /// Who has it.
+        by: PersonId,
+        /// The next person.
+        to: PersonId,
+    },
+    /// The next person takes it over.
+    Accept {
+        /// Who.
+        by: PersonId,
+        /// Their name.
+        by_name: String,
+    },
+    /// The next person says no, or whoever has it keeps it.
+    Decline {
+        /// Who says so.
+        by: PersonId,
+    },
     /// Somebody else must take it.
     GiveBack {
         /// Who had it.
@@ -65,11 +84,18 @@ pub struct CaseActedView {
     pub taken_by_name: Option<String>,
     /// Since when.
     pub taken_at: Option<DateTime<Utc>>,
+    /// To whom it is offered.
+    pub offered_to: Option<Uuid>,
+    /// Their name.
+    pub offered_to_name: Option<String>,
+    /// By when they must accept it; after that it stays where it is.
+    pub offered_until: Option<DateTime<Utc>>,
 }
 
 impl CaseActedView {
     fn of(case: &Case) -> Self {
         let taken = case.state.taken();
+        let offer = taken.and_then(Taken::open_offer);
         Self {
             id: case.id.uuid(),
             code: case.code.clone(),
@@ -77,6 +103,9 @@ impl CaseActedView {
             round: case.round,
             taken_by_name: taken.map(|taken| taken.by_name.clone()),
             taken_at: taken.map(|taken| taken.at),
+            offered_to: offer.map(|offer| offer.to.uuid()),
+            offered_to_name: offer.map(|offer| offer.to_name.clone()),
+            offered_until: offer.map(|offer| offer.until),
         }
     }
 }
@@ -87,6 +116,9 @@ impl CaseAct {
             Self::Take { by, by_name } => desk.take(case, *by, by_name),
             Self::Contacted { by } => desk.contacted(case, *by),
             Self::Resolve { by, outcome, note } => desk.resolve(case, *by, *outcome, note),
+            Self::Offer { by, to } => desk.offer(case, *by, *to),
+            Self::Accept { by, by_name } => desk.accept(case, *by, by_name),
+            Self::Decline { by } => desk.decline(case, *by),
             Self::GiveBack { by } => desk.give_back(case, *by),
         }
     }

@@ -17,8 +17,8 @@ use crate::docs;
 use crate::envelope;
 use crate::error::ApiError;
 use crate::handlers::{
-    cases, clinic, courses, enrolment, health, help, instruments, login, lozenges, me, messages, patients,
-    roster, sessions, sitting, worklist,
+    cases, clinic, courses, enrolment, hand_overs, health, help, instruments, login, lozenges, me, messages,
+    patients, roster, sessions, sitting, worklist,
 };
 
 /// Who may call a route.
@@ -193,6 +193,10 @@ pub const ACCESS: &[(&str, &str, Access)] = &[
     ("POST", "/v1/cases/{id}/contacted", Access::Staff(CASES)),
     ("POST", "/v1/cases/{id}/resolve", Access::Staff(CASES)),
     ("POST", "/v1/cases/{id}/give-back", Access::Staff(CASES)),
+    ("POST", "/v1/cases/{id}/hand-over", Access::Staff(CASES)),
+    ("POST", "/v1/cases/{id}/accept", Access::Staff(CASES)),
+    ("POST", "/v1/cases/{id}/decline", Access::Staff(CASES)),
+    ("POST", "/v1/hand-overs", Access::Staff(CASES)),
     ("GET", "/v1/on-call", Access::Staff(STAFF)),
     ("PUT", "/v1/on-call", Access::Staff(ROSTER)),
     ("GET", "/v1/roster", Access::Staff(STAFF)),
@@ -354,6 +358,10 @@ fn json_routes(config: &mut utoipa_actix_web::service_config::ServiceConfig<'_>)
         .service(cases::contacted)
         .service(cases::resolve)
         .service(cases::give_back)
+        .service(hand_overs::offer)
+        .service(hand_overs::accept)
+        .service(hand_overs::decline)
+        .service(hand_overs::offer_all)
         .service(clinic::on_call)
         .service(clinic::set_on_call)
         .service(roster::find)

@@ -336,6 +336,60 @@ pub struct Taken {
     pub by_name: String,
     /// When.
     pub at: Instant,
+    /// The last offer of it to somebody else, as it stands.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub offer: Option<Offer>,
+}
+
+impl Taken {
+    /// The offer that waits for an answer.
+    pub fn open_offer(&self) -> Option<&Offer> {
+        self.offer.as_ref().filter(|offer| offer.ended.is_none())
+    }
+}
+
+/// Somebody who has a case offers it to somebody else. Until it is accepted, the case stays where it is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Offer {
+    /// To whom.
+    pub to: PersonId,
+    /// Their name.
+    pub to_name: String,
+    /// Whether the roster offered it, because the shift of whoever has the case is over.
+    pub at_shift_change: bool,
+    /// When.
+    pub at: Instant,
+    /// By when it is to be accepted.
+    pub until: Instant,
+    /// How it ended, if it was not accepted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ended: Option<OfferEnd>,
+}
+
+/// How an offer ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum OfferEnd {
+    /// The next person has the case.
+    Accepted,
+    /// They said no.
+    Declined,
+    /// Whoever has the case keeps it after all.
+    Withdrawn,
+    /// Nobody answered in time.
+    RanOut,
+}
+
+impl OfferEnd {
+    /// Its name in JSON.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Accepted => "accepted",
+            Self::Declined => "declined",
+            Self::Withdrawn => "withdrawn",
+            Self::RanOut => "ran_out",
+        }
+    }
 }
 
 /// How a case stands. Every state short of `Resolved` has an open duty, so nothing acknowledged can be forgotten.

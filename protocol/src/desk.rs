@@ -1,5 +1,5 @@
 //! The care team's desk: how signals become cases, how a case climbs its ladder, and how a person takes it, reaches
-//! the patient, closes it or gives it back.
+//! the patient, closes it, hands it over or gives it back.
 //!
 //! Guarantees: one case is open per subject; every case short of resolved has an open duty; a case's level rises and
 //! never falls; a P1 signal on a taken case starts a new round; an acknowledgement without contact or outcome runs out;
@@ -20,6 +20,7 @@ use crate::record::{Decision, Fact, LinkTarget, NewLink, PatientRecord, RuleCont
 use crate::time::{Instant, seconds};
 use crate::watch::{Subject, Watch};
 
+mod handing;
 mod taking;
 mod telling;
 
@@ -268,6 +269,11 @@ impl Desk<'_, '_> {
                 );
                 let rung = self.rung_reached(case);
                 self.new_round(case, rung, CaseStep::AcknowledgementRanOut);
+            }
+            DutyKind::AcceptHandOver { case }
+                if duty.missed_after.is_some_and(|missed_after| missed_after <= now) =>
+            {
+                self.offer_ran_out(case);
             }
             // Woken before its time, by a new on-call list say: it sleeps until its time again.
             _ => {

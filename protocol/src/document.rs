@@ -32,7 +32,7 @@ pub use follow_up::FollowUpRules;
 pub use instruments::{ChangeRules, InstrumentRules, ListAsks, ListItem, OwnList, Tell};
 pub use ledger::LedgerRules;
 pub use plan::{LocalHours, OrderLimits, PlanRules, QuietHours};
-pub use roster::RosterRules;
+pub use roster::{HandOverRules, RosterRules};
 pub use sitter::SitterRules;
 pub use timetable::{
     CheckDue, CheckRule, ConfirmPlanRule, HeadsUpRule, LogDoseRule, PrepareDayRule, Question, ReleaseRule,

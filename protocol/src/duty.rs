@@ -130,6 +130,11 @@ pub enum DutyKind {
         /// The case.
         case: CaseId,
     },
+    /// Accept a case that somebody else has and hands over, or say no.
+    AcceptHandOver {
+        /// The case.
+        case: CaseId,
+    },
 }
 
 impl DutyKind {
@@ -153,6 +158,7 @@ impl DutyKind {
             Self::TakeCase { .. } => "take_case",
             Self::ContactPatient { .. } => "contact_patient",
             Self::RecordOutcome { .. } => "record_outcome",
+            Self::AcceptHandOver { .. } => "accept_hand_over",
         }
     }
 
@@ -167,9 +173,10 @@ impl DutyKind {
     /// The case a duty of the care team is about.
     pub fn case(&self) -> Option<CaseId> {
         match self {
-            Self::TakeCase { case } | Self::ContactPatient { case } | Self::RecordOutcome { case } => {
-                Some(*case)
-            }
+            Self::TakeCase { case }
+            | Self::ContactPatient { case }
+            | Self::RecordOutcome { case }
+            | Self::AcceptHandOver { case } => Some(*case),
             _ => None,
         }
     }

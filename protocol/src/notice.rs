@@ -4,7 +4,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::case::Level;
+use crate::case::{Level, OfferEnd};
 use crate::duty::Lane;
 use crate::id::{CaseId, DutyId, LinkId, NoticeId, PersonId, SitterId};
 use crate::roster::Gap;
@@ -145,6 +145,34 @@ pub enum Message {
         /// The clinic's zone.
         zone: Zone,
     },
+    /// To one of the care team: somebody who has a case offers it to you.
+    HandOverOffered {
+        /// The case's code.
+        code: String,
+        /// How urgent.
+        level: Level,
+        /// Accept it by then.
+        until: Instant,
+        /// The clinic's zone.
+        zone: Zone,
+        /// The case's page for this reader.
+        link: LinkId,
+    },
+    /// To one or both of those between whom a case was to change hands: how that ended.
+    HandOverEnded {
+        /// The case's code.
+        code: String,
+        /// How urgent.
+        level: Level,
+        /// How.
+        end: OfferEnd,
+        /// Whether the reader has the case now.
+        yours: bool,
+        /// When.
+        at: Instant,
+        /// The clinic's zone.
+        zone: Zone,
+    },
     /// To those already told: it is over.
     CaseClosed {
         /// The case's code.
@@ -248,6 +276,8 @@ impl Message {
             Self::SitterChanged { .. } => "sitter_changed",
             Self::CaseNeedsYou { .. } => "case_needs_you",
             Self::CaseTaken { .. } => "case_taken",
+            Self::HandOverOffered { .. } => "hand_over_offered",
+            Self::HandOverEnded { .. } => "hand_over_ended",
             Self::CaseClosed { .. } => "case_closed",
             Self::NobodyOnCall { .. } => "nobody_on_call",
             Self::ContactUnreachable { .. } => "contact_unreachable",

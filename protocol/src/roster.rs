@@ -23,12 +23,14 @@ mod check;
 mod cover;
 mod gaps;
 mod rotation;
+mod shift_change;
 mod stretches;
 
 pub use check::check;
 pub use cover::{CoverRequest, cover};
 pub use gaps::{Gap, Needed, Told, gaps_ahead, lacks_anybody, missing_for_session, to_tell};
 pub use rotation::{Hours, Rotation, Weekday};
+pub use shift_change::next_on_duty;
 pub use stretches::{Holder, Stretch};
 
 /// The places a roster may speak for, in the order of the list. The others stand on the list alone.

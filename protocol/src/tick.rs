@@ -174,7 +174,8 @@ fn miss(draft: &mut Draft<'_, '_>, duty: &Duty) {
         | DutyKind::FollowCourse
         | DutyKind::TakeCase { .. }
         | DutyKind::ContactPatient { .. }
-        | DutyKind::RecordOutcome { .. } => {}
+        | DutyKind::RecordOutcome { .. }
+        | DutyKind::AcceptHandOver { .. } => {}
     }
 }
 

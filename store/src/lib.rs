@@ -36,6 +36,7 @@ mod schema;
 mod scope;
 mod seal;
 mod sessions;
+mod shift_changes;
 mod standing;
 mod store;
 mod timeline;

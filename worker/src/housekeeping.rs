@@ -1,5 +1,5 @@
-//! Housekeeping: what has served its time leaves the hot tables, the audit trail is verified, gaps of rosters are told, new
-//! patients are followed, the database is kept fit.
+//! Housekeeping: what has served its time leaves the hot tables, the audit trail is verified, gaps of rosters are told, open
+//! cases are handed over at a shift change, new patients are followed, the database is kept fit.
 //!
 //! Guarantees: every job can run twice or in two workers at once without harm; when each was begun last is in the
 //! database, so neither a restart nor a second worker runs it again before its time; firings that were missed, also while
@@ -11,7 +11,7 @@ use std::error::Error;
 
 use bedside_protocol::tick;
 use bedside_protocol::time::{Instant, minutes};
-use bedside_store::{FindingPart, JobTurn, Scope, StoreError};
+use bedside_store::{DecideError, FindingPart, JobTurn, Scope, StoreError};
 use tokio::sync::watch;
 
 use crate::cycle::{Worker, sleep_or_stop, tell};
@@ -39,6 +39,8 @@ pub enum Job {
     RosterGaps,
     /// Begins to follow patients whom nobody follows between sessions yet.
     FollowPatients,
+    /// Offers open cases of who went off duty to who came on.
+    ShiftChanges,
     /// Verifies every audit chain.
     VerifyAudit,
     /// Lets each clinic's drill fall due, which proves the way from a due time to an accepted mail.
@@ -52,6 +54,7 @@ impl Job {
         Self::Retention,
         Self::RosterGaps,
         Self::FollowPatients,
+        Self::ShiftChanges,
         Self::VerifyAudit,
         Self::Drill,
     ];
@@ -63,6 +66,7 @@ impl Job {
             Self::Retention => "retention",
             Self::RosterGaps => "roster_gaps",
             Self::FollowPatients => "follow_patients",
+            Self::ShiftChanges => "shift_changes",
             Self::VerifyAudit => "verify_audit",
             Self::Drill => "drill",
         }
@@ -155,16 +159,21 @@ impl Housekeeper {
 
 impl Worker {
     /// Runs one job now.
-    pub async fn keep_house(&self, job: Job) -> Result<(), StoreError> {
+    pub async fn keep_house(&self, job: Job) -> Result<(), DecideError> {
         let store = self.store();
         match job {
-            Job::Optimize => store.tidy().await,
+            Job::Optimize => store.tidy().await?,
             Job::Retention => {
                 let before = store.clocks().clinical_now() - minutes(FINISHED_KEPT_MIN);
-                store.move_finished(before).await.map(|_| ())
+                store.move_finished(before).await?;
             }
-            Job::RosterGaps => store.tell_roster_gaps().await.map(|_| ()),
-            Job::FollowPatients => self.follow_patients().await,
+            Job::RosterGaps => {
+                store.tell_roster_gaps().await?;
+            }
+            Job::ShiftChanges => {
+                store.offer_at_shift_changes().await?;
+            }
+            Job::FollowPatients => self.follow_patients().await?,
             Job::VerifyAudit => {
                 let report = store.verify_audit(None).await?;
                 for fault in report.faults.iter().take(FAULTS_LOGGED) {
@@ -177,18 +186,18 @@ impl Worker {
                 }
                 store
                     .keep_findings(FindingPart::Audit, report.faults.len() as u64)
-                    .await
+                    .await?;
             }
             Job::Drill => {
                 let now = store.clocks().machine_now();
                 let timetable = self.settings().drill.as_ref();
                 let next = timetable.and_then(|timetable| timetable.next_after(now));
-                match next {
-                    Some(next) => store.open_drills(next - now).await.map(|_| ()),
-                    None => Ok(()),
+                if let Some(next) = next {
+                    store.open_drills(next - now).await?;
                 }
             }
         }
+        Ok(())
     }
 
     /// Looks at patients who have no look to come. From then on each has one every morning.

@@ -79,6 +79,8 @@ impl Job {
             Self::RosterGaps => "0 13 * * * *",
             // Four times an hour: a new patient is asked for a baseline on the day they come.
             Self::FollowPatients => "45 4,19,34,49 * * * *",
+            // Every three minutes: the next on duty hears of what is open in the first minutes of the shift.
+            Self::ShiftChanges => "5 */3 * * * *",
             // Every night: 03:41 in London, 22:41 or 23:41 on the American east coast; no session runs then.
             Self::VerifyAudit => "0 41 3 * * *",
             Self::Drill => return drill.cloned(),
@@ -119,6 +121,18 @@ mod tests {
                 "2026-11-21T05:47:30",
                 "2026-11-21T05:57:30",
                 "2026-11-21T06:07:30"
+            ]
+        );
+    }
+
+    #[test]
+    fn shift_changes_are_looked_for_every_three_minutes() {
+        assert_eq!(
+            next_three(Job::ShiftChanges, "2026-11-21T05:58:00Z"),
+            [
+                "2026-11-21T06:00:05",
+                "2026-11-21T06:03:05",
+                "2026-11-21T06:06:05"
             ]
         );
     }

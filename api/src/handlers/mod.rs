@@ -4,6 +4,7 @@ pub mod cases;
 pub mod clinic;
 pub mod courses;
 pub mod enrolment;
+pub mod hand_overs;
 pub mod health;
 pub mod help;
 pub mod instruments;

@@ -7,11 +7,10 @@ use actix_web::cookie::Cookie;
 use actix_web::http::StatusCode;
 use actix_web::web::{self, Data};
 use actix_web::{HttpRequest, HttpResponse};
-use bedside_protocol::case::Outcome;
 use bedside_protocol::desk::CASE_WORKERS;
 use bedside_protocol::id::{CaseId, ClinicId, PersonId};
 use bedside_protocol::people::Caller;
-use bedside_protocol::refusal::{Fault, Faults, Refusal};
+use bedside_protocol::refusal::Refusal;
 use bedside_protocol::watch::Subject;
 use bedside_store::{Account, AccountKind, Scope};
 
@@ -32,22 +31,31 @@ use crate::reporting::HelpCall;
 /// What is said of a PIN that was not accepted; which of the two it was is not told.
 const WRONG_PIN: &str = "That was not your PIN, or it is blocked: five wrong ones block it for 15 minutes. You can log in with your password";
 
+/// What somebody does who does not have the case, once it is proved who they are.
+#[derive(Debug, Clone, Copy)]
+pub enum Entry {
+    /// "I am calling."
+    Take,
+    /// Takes over what is offered to them.
+    Accept,
+    /// Says no to it.
+    Decline,
+}
+
 /// Somebody at a case's page.
-struct Visit {
+pub(super) struct Visit {
     app: Data<App>,
     way: Way,
     clinic: ClinicId,
     case: CaseId,
     /// Who it is, where that is proved.
-    reader: Option<Account>,
-    /// Whose PIN opens it; by link only.
-    addressee: Option<PersonId>,
+    pub(super) reader: Option<Account>,
     request: Option<String>,
 }
 
 impl Visit {
     /// By the link of a mail, or the page for a dead one.
-    async fn by_link(
+    pub(super) async fn by_link(
         app: &Data<App>,
         token: &str,
         request: &HttpRequest,
@@ -80,19 +88,19 @@ impl Visit {
                 reader: reader
                     .as_ref()
                     .map_or(Reader::Link, |reader| Reader::Staff(reader.id)),
+                addressee: Some(staff),
                 logged_in: false,
                 sees_answers: reader.as_ref().is_some_and(sees_answers),
             },
             clinic,
             case,
             reader,
-            addressee: Some(staff),
             request: RequestId::of(request),
         }))
     }
 
     /// By the worklist, or the way to the log-in.
-    async fn by_log_in(
+    pub(super) async fn by_log_in(
         app: &Data<App>,
         case: &str,
         request: &HttpRequest,
@@ -106,13 +114,13 @@ impl Visit {
             way: Way {
                 path: format!("/cases/{case}"),
                 reader: Reader::Staff(reader.id),
+                addressee: None,
                 logged_in: true,
                 sees_answers: sees_answers(&reader),
             },
             clinic: reader.clinic,
             case,
             reader: Some(reader),
-            addressee: None,
             request: RequestId::of(request),
         }))
     }
@@ -154,7 +162,12 @@ impl Visit {
 
     /// Acts for a proved reader who has the case, then back to the page, which says how things stand. What was entered
     /// by anybody else comes back with the way to prove who they are.
-    async fn act(&self, form: &str, fields: Fields, act: impl FnOnce(PersonId) -> CaseAct) -> Answer {
+    pub(super) async fn act(
+        &self,
+        form: &str,
+        fields: Fields,
+        act: impl FnOnce(PersonId) -> CaseAct,
+    ) -> Answer {
         let entered = Entered {
             form: form.to_owned(),
             fields: fields.clone(),
@@ -179,17 +192,20 @@ impl Visit {
         }
     }
 
-    async fn refused(&self, form: &str, fields: Fields, refusal: &Refusal) -> Answer {
+    pub(super) async fn refused(&self, form: &str, fields: Fields, refusal: &Refusal) -> Answer {
         let status = ApiError::from(refusal.clone()).status();
         self.page(status, Entered::refused(form, fields, refusal)).await
     }
 
-    /// Takes the case in somebody's name. That another was first, or that it is closed, the page says by itself.
-    async fn take(&self, by: &Account) -> Result<(), PageError> {
+    /// Takes, accepts or declines the case in somebody's name. That another was first, or that it is closed, the page says
+    /// by itself.
+    async fn enter(&self, entry: Entry, by: &Account) -> Result<(), PageError> {
         let scope = scope(self.clinic, caller_of(by), self.request.as_deref());
-        let act = CaseAct::Take {
-            by: by.id,
-            by_name: by.name.clone(),
+        let (by, by_name) = (by.id, by.name.clone());
+        let act = match entry {
+            Entry::Take => CaseAct::Take { by, by_name },
+            Entry::Accept => CaseAct::Accept { by, by_name },
+            Entry::Decline => CaseAct::Decline { by },
         };
         match casework::act(&self.app, scope, self.case, None, act).await {
             Ok(_) | Err(ApiError::Refused(_)) => Ok(()),
@@ -251,13 +267,25 @@ pub async fn acknowledge(
     client: ClientKey,
     sent: Sent,
 ) -> Answer {
-    from_our_page(&request, &app.settings.public_base_url)?;
-    let mut visit = match Visit::by_link(&app, &token, &request).await? {
+    enter_by_link(app, &token, &request, &client, sent, Entry::Take).await
+}
+
+/// Enters by the link of a mail: with the PIN of the one it was sent to, if it is not proved already who they are.
+pub(super) async fn enter_by_link(
+    app: Data<App>,
+    token: &str,
+    request: &HttpRequest,
+    client: &ClientKey,
+    sent: Sent,
+    entry: Entry,
+) -> Answer {
+    from_our_page(request, &app.settings.public_base_url)?;
+    let mut visit = match Visit::by_link(&app, token, request).await? {
         Ok(visit) => visit,
         Err(other) => return Ok(other),
     };
     if let Some(reader) = &visit.reader {
-        visit.take(reader).await?;
+        visit.enter(entry, reader).await?;
         return Ok(see_other(&visit.way.path));
     }
     let mut fields = sent.fields()?;
@@ -273,8 +301,8 @@ pub async fn acknowledge(
             )
             .await;
     }
-    let addressee = visit.addressee.ok_or(PageError(ApiError::NotFound))?;
-    let account = match accounts::check_pin(&app, visit.clinic, addressee, pin, &client).await {
+    let addressee = visit.way.addressee.ok_or(PageError(ApiError::NotFound))?;
+    let account = match accounts::check_pin(&app, visit.clinic, addressee, pin, client).await {
         Ok(account) => account,
         Err(ApiError::LogInFailed) => {
             let entered = Entered::refused("acknowledge", fields, &Refusal::invalid("pin", WRONG_PIN));
@@ -290,7 +318,7 @@ pub async fn acknowledge(
         }
         Err(error) => return Err(PageError(error)),
     };
-    visit.take(&account).await?;
+    visit.enter(entry, &account).await?;
     let proof = Proof::Case {
         clinic: visit.clinic,
         person: account.id,
@@ -321,149 +349,20 @@ pub fn with_cookie(mut answer: HttpResponse, cookie: &Cookie<'_>) -> HttpRespons
 
 /// `POST /cases/{id}/acknowledge`
 pub async fn acknowledge_logged_in(app: Data<App>, id: web::Path<String>, request: HttpRequest) -> Answer {
-    from_our_page(&request, &app.settings.public_base_url)?;
-    let visit = match Visit::by_log_in(&app, &id, &request).await? {
+    enter_logged_in(app, &id, &request, Entry::Take).await
+}
+
+/// Enters by the worklist.
+pub(super) async fn enter_logged_in(app: Data<App>, id: &str, request: &HttpRequest, entry: Entry) -> Answer {
+    from_our_page(request, &app.settings.public_base_url)?;
+    let visit = match Visit::by_log_in(&app, id, request).await? {
         Ok(visit) => visit,
         Err(other) => return Ok(other),
     };
     if let Some(reader) = &visit.reader {
-        visit.take(reader).await?;
+        visit.enter(entry, reader).await?;
     }
     Ok(see_other(&visit.way.path))
-}
-
-/// The forms of who has the case; the same by link and by log-in.
-#[derive(Debug, Clone, Copy)]
-enum Press {
-    Contacted,
-    Resolve,
-    GiveBack,
-}
-
-async fn pressed(visit: Visit, press: Press, fields: Fields) -> Answer {
-    match press {
-        Press::Contacted => {
-            visit
-                .act("contacted", fields, |by| CaseAct::Contacted { by })
-                .await
-        }
-        Press::GiveBack => {
-            visit
-                .act("give-back", fields, |by| CaseAct::GiveBack { by })
-                .await
-        }
-        Press::Resolve => {
-            let (outcome, note) = match closing(&fields) {
-                Ok(closing) => closing,
-                Err(faults) if visit.reader.is_some() => {
-                    return visit.refused("resolve", fields, &Refusal::Invalid(faults)).await;
-                }
-                // Who it is comes first; what was entered is carried along.
-                Err(_) => (Outcome::NotReached, String::new()),
-            };
-            visit
-                .act("resolve", fields, |by| CaseAct::Resolve { by, outcome, note })
-                .await
-        }
-    }
-}
-
-/// Outcome and note of the closing form, or everything wrong with it.
-fn closing(fields: &Fields) -> Result<(Outcome, String), Faults> {
-    let chosen = fields.text("outcome");
-    let outcome = Outcome::ALL
-        .into_iter()
-        .find(|outcome| Some(outcome.name()) == chosen);
-    let note: String = fields
-        .text("note")
-        .unwrap_or_default()
-        .chars()
-        .filter(|c| !c.is_control() || matches!(c, '\n' | '\t'))
-        .collect();
-    let mut faults = Faults::default();
-    if outcome.is_none() {
-        faults.push(Fault::new("outcome", "choose how it ended"));
-    }
-    if note.trim().is_empty() {
-        faults.push(Fault::new("note", "say in a few words how the case ended"));
-    }
-    match outcome {
-        Some(outcome) if faults.0.is_empty() => Ok((outcome, note)),
-        _ => Err(faults),
-    }
-}
-
-async fn press_by_link(
-    app: Data<App>,
-    token: &str,
-    request: &HttpRequest,
-    sent: Sent,
-    press: Press,
-) -> Answer {
-    from_our_page(request, &app.settings.public_base_url)?;
-    match Visit::by_link(&app, token, request).await? {
-        Ok(visit) => pressed(visit, press, sent.fields()?).await,
-        Err(other) => Ok(other),
-    }
-}
-
-async fn press_logged_in(
-    app: Data<App>,
-    id: &str,
-    request: &HttpRequest,
-    sent: Sent,
-    press: Press,
-) -> Answer {
-    from_our_page(request, &app.settings.public_base_url)?;
-    match Visit::by_log_in(&app, id, request).await? {
-        Ok(visit) => pressed(visit, press, sent.fields()?).await,
-        Err(other) => Ok(other),
-    }
-}
-
-/// `POST /c/{token}/contacted`
-pub async fn contacted(app: Data<App>, token: web::Path<String>, request: HttpRequest, sent: Sent) -> Answer {
-    press_by_link(app, &token, &request, sent, Press::Contacted).await
-}
-
-/// `POST /c/{token}/resolve`
-pub async fn resolve(app: Data<App>, token: web::Path<String>, request: HttpRequest, sent: Sent) -> Answer {
-    press_by_link(app, &token, &request, sent, Press::Resolve).await
-}
-
-/// `POST /c/{token}/give-back`
-pub async fn give_back(app: Data<App>, token: web::Path<String>, request: HttpRequest, sent: Sent) -> Answer {
-    press_by_link(app, &token, &request, sent, Press::GiveBack).await
-}
-
-/// `POST /cases/{id}/contacted`
-pub async fn contacted_logged_in(
-    app: Data<App>,
-    id: web::Path<String>,
-    request: HttpRequest,
-    sent: Sent,
-) -> Answer {
-    press_logged_in(app, &id, &request, sent, Press::Contacted).await
-}
-
-/// `POST /cases/{id}/resolve`
-pub async fn resolve_logged_in(
-    app: Data<App>,
-    id: web::Path<String>,
-    request: HttpRequest,
-    sent: Sent,
-) -> Answer {
-    press_logged_in(app, &id, &request, sent, Press::Resolve).await
-}
-
-/// `POST /cases/{id}/give-back`
-pub async fn give_back_logged_in(
-    app: Data<App>,
-    id: web::Path<String>,
-    request: HttpRequest,
-    sent: Sent,
-) -> Answer {
-    press_logged_in(app, &id, &request, sent, Press::GiveBack).await
 }
 
 /// `POST /c/{token}/help`
@@ -477,25 +376,4 @@ pub async fn help(
     let fields = sent.whatever_came();
     let call = HelpCall::new(None, fields.text("note"));
     dead::help(&app, "c", &token, call, &client, &request).await
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_case_is_closed_with_an_outcome_and_a_note_and_every_lack_is_named_at_once() {
-        let (outcome, note) = closing(&Fields::of(&[
-            ("outcome", "reached_well"),
-            ("note", "Spoke to Ben.\u{0}\r\nAll well."),
-        ]))
-        .unwrap();
-        assert_eq!(
-            (outcome, note.as_str()),
-            (Outcome::ReachedWell, "Spoke to Ben.\nAll well.")
-        );
-        let faults = closing(&Fields::of(&[("outcome", "won"), ("note", " ")])).unwrap_err();
-        let named: Vec<_> = faults.0.iter().map(|fault| fault.field.as_str()).collect();
-        assert_eq!(named, ["outcome", "note"]);
-    }
 }

@@ -32,6 +32,7 @@ fn html(name: &str, story: &Story, case: CaseId, reader: Reader, entered: &Enter
     let way = Way {
         path: "/c/token".into(),
         reader,
+        addressee: Some(person(12)),
         logged_in: false,
         sees_answers: true,
     };
@@ -185,4 +186,53 @@ fn a_missed_check_and_a_late_answer_are_told_in_order() {
         .find("Check not answered: 30 minutes: look and speak")
         .unwrap();
     assert!(first < page.find("Late answer: all well at 14:35 EST").unwrap());
+}
+
+#[test]
+fn an_offered_case_asks_the_next_for_a_pin_and_shows_nobody_before_it_is_accepted() {
+    let (mut story, case) = case_story();
+    take(&mut story, case);
+    let mine = html(
+        "case-mine-hand-over",
+        &story,
+        case,
+        Reader::Staff(person(11)),
+        &Entered::default(),
+    );
+    assert!(mine.contains("/c/token/hand-over") && !mine.contains("/c/token/withdraw"));
+    story.apply(nurse(), |record, context| {
+        let mut draft = Draft::of(record, context);
+        draft.desk().offer(case, person(11), person(12))?;
+        Ok(draft.decide())
+    });
+    for (name, reader) in [
+        ("case-offered", Reader::Link),
+        ("case-offered-staff", Reader::Staff(person(12))),
+    ] {
+        let page = html(name, &story, case, reader, &Entered::default());
+        assert!(page.contains("Nora Quinn offers you this case."), "{page}");
+        assert!(page.contains("after 14:52 EST it is no longer offered"), "{page}");
+        assert!(page.contains("/c/token/accept") && page.contains("formaction=\"/c/token/decline\""));
+        assert_eq!(page.contains("name=\"pin\""), reader == Reader::Link);
+        for hidden in PERSONAL {
+            assert!(!page.contains(hidden), "{hidden}");
+        }
+    }
+    // Neither whoever has it nor a third is asked to accept it.
+    let mine = html(
+        "case-mine-offered",
+        &story,
+        case,
+        Reader::Staff(person(11)),
+        &Entered::default(),
+    );
+    assert!(mine.contains("/c/token/withdraw") && !mine.contains("/c/token/hand-over"));
+    let other = html(
+        "case-offered-other",
+        &story,
+        case,
+        Reader::Staff(person(13)),
+        &Entered::default(),
+    );
+    assert!(other.contains("It is offered to") && !other.contains("/c/token/accept"));
 }

@@ -15,6 +15,7 @@ use bedside_protocol::session::SessionState;
 use bedside_protocol::time::Instant;
 use bedside_protocol::watch::Watch;
 
+use super::case_handing::{self, HandOver, Offered};
 use super::case_signals::signal_text;
 use super::form::{Choices, Entered};
 use super::frame::{Frame, WallClock, count, span, tel};
@@ -146,12 +147,20 @@ pub struct Taken {
     pub at: String,
     /// Whether the patient or the sitter was reached.
     pub reached: Option<String>,
+    /// To whom it is offered.
+    pub offered: Option<Offered>,
     /// Whether a PIN is asked, should the reader be the one.
     pub asks_pin: bool,
     /// What was wrong with the last PIN.
     pub fault: Option<String>,
     /// As in [`Untaken`].
     pub carried: Vec<(String, String)>,
+}
+
+impl Taken {
+    fn is_offered_to_reader(&self) -> bool {
+        self.offered.as_ref().is_some_and(|offer| offer.to_reader)
+    }
 }
 
 /// Somebody to call.
@@ -190,6 +199,8 @@ pub struct Mine {
     pub next: Vec<String>,
     /// When they were reached; until then "I reached them" is the first button.
     pub reached: Option<String>,
+    /// To whom it can be handed over, or is offered.
+    pub hand_over: HandOver,
     /// How it can end.
     pub outcomes: Choices,
     /// The note as it was typed.
@@ -205,6 +216,8 @@ pub struct Way {
     pub path: String,
     /// Who reads.
     pub reader: Reader,
+    /// To whom the link was sent, whose PIN it asks for.
+    pub addressee: Option<PersonId>,
     /// Whether the reader is logged in, rather than by a link.
     pub logged_in: bool,
     /// Whether what patients answered is theirs to see.
@@ -268,6 +281,7 @@ fn stage(about: About<'_>, case: &Case, clock: WallClock, way: &Way, entered: &E
                     by: taken.by_name.clone(),
                     at: clock.at_24h(taken.at),
                     reached,
+                    offered: case_handing::offered(taken, clock, way),
                     asks_pin,
                     fault,
                     carried: carried(),
@@ -374,6 +388,7 @@ fn mine(
             .collect(),
         next: if_nothing_is_done(about, case, clock),
         reached,
+        hand_over: case_handing::hand_over(about, case, clock, entered),
         outcomes: Choices::new("outcome", "outcome", "How did it end?", outcomes.collect(), back),
         note: back.map(|back| back.value("note")).unwrap_or_default(),
         note_fault: back.and_then(|back| back.fault("note")),

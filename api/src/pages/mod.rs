@@ -6,6 +6,8 @@
 
 mod account;
 mod case;
+mod case_forms;
+mod case_handing;
 mod case_signals;
 mod case_view;
 mod cookie;
@@ -72,17 +74,25 @@ pub fn register(config: &mut ServiceConfig) {
     config
         .service(shown("/c/{token}", case::show))
         .service(acted("/c/{token}/acknowledge", case::acknowledge))
-        .service(acted("/c/{token}/contacted", case::contacted))
-        .service(acted("/c/{token}/resolve", case::resolve))
-        .service(acted("/c/{token}/give-back", case::give_back))
+        .service(acted("/c/{token}/contacted", case_forms::contacted))
+        .service(acted("/c/{token}/resolve", case_forms::resolve))
+        .service(acted("/c/{token}/give-back", case_forms::give_back))
+        .service(acted("/c/{token}/hand-over", case_handing::offer))
+        .service(acted("/c/{token}/withdraw", case_handing::withdraw))
+        .service(acted("/c/{token}/accept", case_handing::accept))
+        .service(acted("/c/{token}/decline", case_handing::decline))
         .service(acted("/c/{token}/help", case::help));
     config
         .service(shown("/cases", staff::worklist))
         .service(shown("/cases/{id}", case::show_logged_in))
         .service(acted("/cases/{id}/acknowledge", case::acknowledge_logged_in))
-        .service(acted("/cases/{id}/contacted", case::contacted_logged_in))
-        .service(acted("/cases/{id}/resolve", case::resolve_logged_in))
-        .service(acted("/cases/{id}/give-back", case::give_back_logged_in));
+        .service(acted("/cases/{id}/contacted", case_forms::contacted_logged_in))
+        .service(acted("/cases/{id}/resolve", case_forms::resolve_logged_in))
+        .service(acted("/cases/{id}/give-back", case_forms::give_back_logged_in))
+        .service(acted("/cases/{id}/hand-over", case_handing::offer_logged_in))
+        .service(acted("/cases/{id}/withdraw", case_handing::withdraw_logged_in))
+        .service(acted("/cases/{id}/accept", case_handing::accept_logged_in))
+        .service(acted("/cases/{id}/decline", case_handing::decline_logged_in));
     config
         .service(shown("/login", staff::show_login).route(web::post().to(staff::log_in)))
         .service(acted("/login/help", staff::help))

@@ -6,7 +6,7 @@ use actix_web::HttpRequest;
 use actix_web::http::StatusCode;
 use actix_web::web::Data;
 use askama::Template;
-use bedside_protocol::case::CaseState;
+use bedside_protocol::case::{CaseState, Taken};
 use bedside_protocol::id::CaseId;
 use bedside_protocol::people::Caller;
 use bedside_protocol::time::{Instant, Zone};
@@ -214,13 +214,15 @@ fn rows(mut cases: Vec<OpenCase>, clock: WallClock) -> Vec<Row> {
                 CaseState::Open => "Nobody has it".to_owned(),
                 CaseState::Acknowledged { taken } => {
                     format!(
-                        "{} has it since {}, nobody reached yet",
+                        "{} has it since {}, nobody reached yet{}",
                         taken.by_name,
-                        clock.at_24h(taken.at)
+                        clock.at_24h(taken.at),
+                        offered(taken)
                     )
                 }
                 CaseState::Contacted { taken, at } => {
-                    format!("{} has it, reached at {}", taken.by_name, clock.at_24h(*at))
+                    let (by, at) = (&taken.by_name, clock.at_24h(*at));
+                    format!("{by} has it, reached at {at}{}", offered(taken))
                 }
                 CaseState::Resolved { .. } => "Closed".to_owned(),
             },
@@ -229,9 +231,14 @@ fn rows(mut cases: Vec<OpenCase>, clock: WallClock) -> Vec<Row> {
         .collect()
 }
 
+fn offered(taken: &Taken) -> String {
+    let offer = taken.open_offer();
+    offer.map_or_else(String::new, |offer| format!("; offered to {}", offer.to_name))
+}
+
 #[cfg(test)]
 mod tests {
-    use bedside_protocol::case::{Case, Level, Taken};
+    use bedside_protocol::case::{Case, Level};
     use bedside_protocol::watch::Subject;
     use uuid::Uuid;
 
@@ -259,6 +266,7 @@ mod tests {
                             by: person(11),
                             by_name: "Nora Quinn".into(),
                             at: now,
+                            offer: None,
                         },
                     }
                 } else {

@@ -1,6 +1,6 @@
 //! Cases as the care team sees them: what happened, who has it; names and numbers only for who took it.
 
-use bedside_protocol::case::{Case, CaseState, Cause, Signal};
+use bedside_protocol::case::{Case, CaseState, Cause, Signal, Taken};
 use bedside_protocol::id::PersonId;
 use bedside_protocol::people::Patient;
 use bedside_protocol::record::{PatientRecord, SessionRecord};
@@ -42,6 +42,12 @@ pub struct CaseRowView {
     pub taken_by_name: Option<String>,
     /// Since when they have it.
     pub taken_at: Option<DateTime<Utc>>,
+    /// To whom it is offered; they have not accepted it yet.
+    pub offered_to: Option<Uuid>,
+    /// Their name.
+    pub offered_to_name: Option<String>,
+    /// By when they must accept it.
+    pub offered_until: Option<DateTime<Utc>>,
 }
 
 /// The worklist, most urgent first.
@@ -59,6 +65,7 @@ impl CaseRowView {
 
     pub(super) fn row(case: &Case, subject: Subject, patient: PersonId) -> Self {
         let taken = case.state.taken();
+        let offer = taken.and_then(Taken::open_offer);
         Self {
             id: case.id.uuid(),
             code: case.code.clone(),
@@ -76,6 +83,9 @@ impl CaseRowView {
             taken_by: taken.map(|taken| taken.by.uuid()),
             taken_by_name: taken.map(|taken| taken.by_name.clone()),
             taken_at: taken.map(|taken| taken.at),
+            offered_to: offer.map(|offer| offer.to.uuid()),
+            offered_to_name: offer.map(|offer| offer.to_name.clone()),
+            offered_until: offer.map(|offer| offer.until),
         }
     }
 }

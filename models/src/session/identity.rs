@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 use std::collections::hash_map::DefaultHasher;
 use std::hash::{Hash, Hasher};
 
-use bedside_protocol::case::{Case, Cause};
+use bedside_protocol::case::{Case, Cause, OfferEnd};
 use bedside_protocol::duty::{Duty, DutyKind, DutyState};
 use bedside_protocol::watch::Watch;
 
@@ -111,7 +111,11 @@ fn hash_case(case: &Case, hasher: &mut DefaultHasher) {
         return;
     }
     let told: BTreeSet<_> = case.told.iter().collect();
-    let taken = case.state.taken().map(|taken| taken.by);
+    let taken = case.state.taken().map(|taken| {
+        let offer = taken.offer.as_ref();
+        let offer = offer.map(|offer| (offer.to, offer.until, offer.ended.map(OfferEnd::name)));
+        (taken.by, offer)
+    });
     (
         case.level,
         case.state.name(),
@@ -130,6 +134,9 @@ fn hash_case(case: &Case, hasher: &mut DefaultHasher) {
     }
 }
 
+/// What the keys of an offer's mails say.
+const OFFERED: [&str; 5] = ["offered:", "accepted:", "declined:", "withdrawn:", "ran_out:"];
+
 /// The keys that could be met again: those of open duties and of the open case.
 fn said(play: &Play) -> BTreeSet<String> {
     let watch = &play.record.watch;
@@ -140,6 +147,8 @@ fn said(play: &Play) -> BTreeSet<String> {
             continue;
         };
         match of {
+            // An offer has a duty of its own, so its keys never come again.
+            "case" if OFFERED.iter().any(|word| rest.contains(word)) => {}
             "case" if watch.open_case().is_some_and(|case| case.id.to_string() == id) => {
                 said.insert(format!("case:{rest}"));
             }

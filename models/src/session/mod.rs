@@ -9,7 +9,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use bedside_protocol::answering::Form;
-use bedside_protocol::case::{Case, CaseState, Outcome};
+use bedside_protocol::case::{Case, CaseState, Outcome, Taken};
 use bedside_protocol::course::Course;
 use bedside_protocol::desk::Desk;
 use bedside_protocol::document::{CheckDue, ProtocolDocument};
@@ -62,6 +62,12 @@ pub enum Action {
     Contacted,
     Resolve,
     GiveBack,
+    /// Whoever has the case offers it to the other of the two.
+    Offer,
+    /// Who is asked accepts.
+    Accept,
+    /// Who is asked says no.
+    Decline,
     /// Mail to a contact is refused for good.
     MailRefused(OnCallPlace),
     ReleaseByTelephone,
@@ -72,7 +78,7 @@ impl Action {
     fn is_surprise(self) -> bool {
         matches!(
             self,
-            Self::Late | Self::Gap | Self::Help | Self::GiveBack | Self::MailRefused(_)
+            Self::Late | Self::Gap | Self::Help | Self::GiveBack | Self::Offer | Self::MailRefused(_)
         )
     }
 }
@@ -250,6 +256,12 @@ impl Scene {
                 })?;
             }
             Action::GiveBack => self.by_taker(|desk, case, by| desk.give_back(case, by))?,
+            Action::Offer => self.by_taker(|desk, case, by| {
+                let other = ACTING.into_iter().map(on).find(|other| *other != by);
+                desk.offer(case, by, other.expect("there are two"))
+            })?,
+            Action::Accept => self.by_asked(|desk, case, by| desk.accept(case, by, "Ben"))?,
+            Action::Decline => self.by_asked(|desk, case, by| desk.decline(case, by))?,
             Action::MailRefused(place) => {
                 let case = play.case_id();
                 play.desk(Caller::System, |desk| {
@@ -272,6 +284,20 @@ impl Scene {
     ) -> Result<(), Refusal> {
         let case = self.play.case();
         let (id, by) = (case.id, case.state.taken().expect("a case that was taken").by);
+        let caller = Caller::Staff {
+            person: by,
+            roles: vec![StaffRole::Nurse],
+        };
+        self.play.desk(caller, |desk| act(desk, id, by))
+    }
+
+    fn by_asked(
+        &mut self,
+        act: impl FnOnce(&mut Desk<'_, '_>, CaseId, PersonId) -> Result<(), Refusal>,
+    ) -> Result<(), Refusal> {
+        let case = self.play.case();
+        let offer = case.state.taken().and_then(Taken::open_offer);
+        let (id, by) = (case.id, offer.expect("an offer that waits").to);
         let caller = Caller::Staff {
             person: by,
             roles: vec![StaffRole::Nurse],
@@ -360,8 +386,17 @@ impl Model for Session {
             CaseState::Contacted { .. } => actions.push(Action::Resolve),
             CaseState::Resolved { .. } => {}
         }
-        if surprise && case.state.taken().is_some() {
-            actions.push(Action::GiveBack);
+        if let Some(taken) = case.state.taken() {
+            let waits = taken.open_offer().is_some();
+            if waits {
+                actions.extend([Action::Accept, Action::Decline]);
+            }
+            if surprise {
+                actions.push(Action::GiveBack);
+                if !waits {
+                    actions.push(Action::Offer);
+                }
+            }
         }
     }
 

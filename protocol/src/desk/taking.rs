@@ -22,11 +22,7 @@ impl Desk<'_, '_> {
                 return Ok(());
             }
             CaseState::Acknowledged { taken } | CaseState::Contacted { taken, .. } => {
-                return Err(Refusal::AlreadyTaken {
-                    by: taken.by,
-                    by_name: taken.by_name.clone(),
-                    at: taken.at,
-                });
+                return Err(taken_already(taken));
             }
             CaseState::Resolved { .. } => return Err(closed()),
         }
@@ -34,6 +30,7 @@ impl Desk<'_, '_> {
             by,
             by_name: by_name.to_owned(),
             at: now,
+            offer: None,
         };
         self.set_state(id, CaseState::Acknowledged { taken });
         self.end_duties_of(
@@ -64,7 +61,7 @@ impl Desk<'_, '_> {
         Ok(())
     }
 
-    fn owed_after_taking(&mut self, kind: DutyKind, due_at: Instant, round: u32) -> Duty {
+    pub(super) fn owed_after_taking(&mut self, kind: DutyKind, due_at: Instant, round: u32) -> Duty {
         let now = self.context.now;
         Duty {
             id: self.context.ids.fresh(),
@@ -85,15 +82,11 @@ impl Desk<'_, '_> {
     }
 
     /// A case that `by` has: only who took it says how it goes on, so that two people never both think the other calls.
-    fn taken_by(&self, id: CaseId, by: PersonId) -> Result<Case, Refusal> {
+    pub(super) fn taken_by(&self, id: CaseId, by: PersonId) -> Result<Case, Refusal> {
         let case = self.watch.case(id).ok_or(Refusal::NotFound)?;
         match case.state.taken() {
             Some(taken) if taken.by == by => Ok(case.clone()),
-            Some(taken) => Err(Refusal::AlreadyTaken {
-                by: taken.by,
-                by_name: taken.by_name.clone(),
-                at: taken.at,
-            }),
+            Some(taken) => Err(taken_already(taken)),
             None if case.is_open() => Err(take_first()),
             None => Err(closed()),
         }
@@ -182,10 +175,18 @@ impl Desk<'_, '_> {
     }
 }
 
-fn take_first() -> Refusal {
+pub(super) fn taken_already(taken: &Taken) -> Refusal {
+    Refusal::AlreadyTaken {
+        by: taken.by,
+        by_name: taken.by_name.clone(),
+        at: taken.at,
+    }
+}
+
+pub(super) fn take_first() -> Refusal {
     Refusal::wrong_state("case-not-taken", "take the case first")
 }
 
-fn closed() -> Refusal {
+pub(super) fn closed() -> Refusal {
     Refusal::wrong_state("case-closed", "the case is closed")
 }

@@ -16,7 +16,7 @@ use crate::record::{LinkTarget, NewLink};
 use crate::time::minutes;
 
 /// How long a case's link shows its page, minutes; a dead one still shows the emergency numbers.
-const CASE_LINK_GOOD_FOR_MIN: i64 = 7 * 24 * 60;
+pub(super) const CASE_LINK_GOOD_FOR_MIN: i64 = 7 * 24 * 60;
 
 impl Desk<'_, '_> {
     pub(super) fn or_fallback(&self, people: Vec<OnCallPerson>, rung: &Rung) -> Vec<OnCallPerson> {

@@ -18,6 +18,29 @@ pub struct RosterRules {
     pub look_ahead_days: u32,
     /// A gap is told so many hours before it begins, the farthest first.
     pub gap_told_before_h: Vec<u32>,
+    /// Hand-over of open cases.
+    #[serde(default)]
+    pub hand_over: HandOverRules,
+}
+
+/// Hand-over of open cases (PROTOCOL 4.5, "Shift change").
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct HandOverRules {
+    /// An offer is accepted within so many minutes; then the case stays where it is.
+    pub accept_within_min: i64,
+    /// Whether the roster offers a case to the next on duty when the shift of whoever has it is over.
+    pub at_shift_change: bool,
+}
+
+impl Default for HandOverRules {
+    /// A document without this: people hand over, the roster does not.
+    fn default() -> Self {
+        Self {
+            accept_within_min: 15,
+            at_shift_change: false,
+        }
+    }
 }
 
 impl Default for RosterRules {
@@ -29,6 +52,7 @@ impl Default for RosterRules {
             urgent_until_after_min: 24 * 60,
             look_ahead_days: 14,
             gap_told_before_h: vec![7 * 24, 24],
+            hand_over: HandOverRules::default(),
         }
     }
 }
@@ -36,6 +60,9 @@ impl Default for RosterRules {
 impl RosterRules {
     /// The most days ahead; a rota is hardly known any farther.
     const AHEAD_MAX_DAYS: u32 = 92;
+
+    /// The most minutes that an offer of a case waits; a shift is hardly longer.
+    const ACCEPT_MAX_MIN: i64 = 12 * 60;
 
     /// The most minutes around a dose.
     const AROUND_MAX_MIN: i64 = 7 * 24 * 60;
@@ -72,6 +99,13 @@ impl RosterRules {
                 return Err(fault(&format!("gap_told_before_h[{index}]"), message));
             }
             farthest = before_h - 1;
+        }
+        let most = Self::ACCEPT_MAX_MIN;
+        if !(1..=most).contains(&self.hand_over.accept_within_min) {
+            return Err(fault(
+                "hand_over.accept_within_min",
+                format!("must be from 1 to {most}"),
+            ));
         }
         Ok(())
     }

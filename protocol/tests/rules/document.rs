@@ -201,6 +201,14 @@ fn a_bad_value_is_named_by_its_path() {
             "accepted",
         ),
         ("/roster", roster("surprise", json!(1)), "roster.surprise"),
+        (
+            "/roster",
+            roster(
+                "hand_over",
+                json!({"accept_within_min": 0, "at_shift_change": true}),
+            ),
+            "roster.hand_over.accept_within_min",
+        ),
     ] {
         assert_eq!(fault(pointer, value.clone()), path, "{pointer} = {value}");
     }

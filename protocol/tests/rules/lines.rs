@@ -82,6 +82,10 @@ fn what(notice: &Notice) -> String {
         ),
         Message::CaseTaken { .. } => "taken".into(),
         Message::CaseClosed { .. } => "closed".into(),
+        Message::HandOverOffered { level, .. } => format!("{} offered", level.name()),
+        Message::HandOverEnded { end, yours, .. } => {
+            format!("hand-over {}{}", end.name(), if *yours { ", yours" } else { "" })
+        }
         Message::NobodyOnCall { .. } => "nobody on call".into(),
         Message::WatchIncomplete { .. } => "watch incomplete".into(),
         Message::Drill { .. } => "drill".into(),

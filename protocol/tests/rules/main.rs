@@ -23,6 +23,7 @@ mod follow_up;
 mod following;
 mod forms;
 mod gate;
+mod handing;
 mod instruments;
 mod invariants;
 mod judging;

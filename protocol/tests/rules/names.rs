@@ -112,6 +112,7 @@ fn every_state_and_kind_has_the_name_of_its_tag() {
         by: person(1),
         by_name: "Nora".into(),
         at,
+        offer: None,
     };
     let states = [
         CaseState::Open,
@@ -142,6 +143,7 @@ fn every_state_and_kind_has_the_name_of_its_tag() {
         DutyKind::TakeCase { case },
         DutyKind::ContactPatient { case },
         DutyKind::RecordOutcome { case },
+        DutyKind::AcceptHandOver { case },
     ];
     for kind in kinds {
         assert_eq!(in_json(&kind, "kind"), kind.name());

@@ -82,6 +82,7 @@ async fn a_job_that_ran_is_not_run_again_by_a_restart_or_another_worker(engine: 
         Job::Retention,
         Job::RosterGaps,
         Job::FollowPatients,
+        Job::ShiftChanges,
         Job::VerifyAudit,
     ];
     assert_eq!(clinic.worker.keep_house_if_due().await, jobs);
@@ -91,13 +92,14 @@ async fn a_job_that_ran_is_not_run_again_by_a_restart_or_another_worker(engine: 
     let (one, two) = tokio::join!(clinic.worker.keep_house_if_due(), other.keep_house_if_due());
     let mut ran = [one, two].concat();
     ran.sort_by_key(|job| job.name());
-    let hourly = [
+    let more_often_than_nightly = [
         Job::FollowPatients,
         Job::Optimize,
         Job::Retention,
         Job::RosterGaps,
+        Job::ShiftChanges,
     ];
-    assert_eq!(ran, hourly, "each by one of the two");
+    assert_eq!(ran, more_often_than_nightly, "each by one of the two");
 }
 
 async fn an_audit_trail_that_does_not_verify_is_red_until_it_does(engine: Database) {

@@ -11,6 +11,7 @@ mod dose;
 mod drill;
 mod enrolment;
 mod follow_up;
+mod hand_overs;
 mod happy;
 mod instruments;
 mod lozenges;

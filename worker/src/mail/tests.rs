@@ -1,4 +1,4 @@
-use bedside_protocol::case::Level;
+use bedside_protocol::case::{Level, OfferEnd};
 use bedside_protocol::duty::Lane;
 use bedside_protocol::id::{DutyId, NoticeId, PersonId, SitterId};
 use bedside_protocol::notice::{About, CaseStep, Message as Says, Recipient, Who};
@@ -46,6 +46,8 @@ fn notice(who: Who, message: Says) -> Notice {
         Says::CaseNeedsYou { .. }
             | Says::CaseTaken { .. }
             | Says::CaseClosed { .. }
+            | Says::HandOverOffered { .. }
+            | Says::HandOverEnded { .. }
             | Says::NobodyOnCall { .. }
             | Says::ContactUnreachable { .. }
     );
@@ -102,6 +104,14 @@ fn every_message() -> Vec<(&'static str, Notice)> {
     let refused = |recipient| Says::AddressRefused {
         recipient,
         notice: NoticeId::from(Uuid::from_u128(7)),
+        at,
+        zone,
+    };
+    let handed = |end, yours| Says::HandOverEnded {
+        code: "7F3K".into(),
+        level,
+        end,
+        yours,
         at,
         zone,
     };
@@ -183,6 +193,35 @@ fn every_message() -> Vec<(&'static str, Notice)> {
                     zone,
                 },
             ),
+        ),
+        (
+            "hand_over_offered",
+            notice(
+                staff(),
+                Says::HandOverOffered {
+                    code: "7F3K".into(),
+                    level,
+                    until: at,
+                    zone,
+                    link,
+                },
+            ),
+        ),
+        (
+            "hand_over_accepted",
+            notice(staff(), handed(OfferEnd::Accepted, false)),
+        ),
+        (
+            "hand_over_declined",
+            notice(staff(), handed(OfferEnd::Declined, true)),
+        ),
+        (
+            "hand_over_withdrawn",
+            notice(staff(), handed(OfferEnd::Withdrawn, false)),
+        ),
+        (
+            "hand_over_ran_out",
+            notice(staff(), handed(OfferEnd::RanOut, true)),
         ),
         (
             "nobody_on_call",

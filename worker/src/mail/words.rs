@@ -5,7 +5,7 @@
 //! mails to patients and sitters do not even say what kind of thing the task is. Every time is absolute. All words are
 //! ASCII, so a mail passes any relay as it is.
 
-use bedside_protocol::case::Level;
+use bedside_protocol::case::{Level, OfferEnd};
 use bedside_protocol::id::LinkId;
 use bedside_protocol::notice::{CaseStep, Message, Notice, Who};
 use bedside_protocol::roster::Gap;
@@ -121,6 +121,37 @@ fn of_message(message: &Message, url: &dyn Fn(&str, LinkId) -> String) -> Words 
             "Case {code} was taken at {}. You need not do anything.",
             moment(*zone, *at)
         )),
+        Message::HandOverOffered {
+            code,
+            level,
+            until,
+            zone,
+            link,
+        } => Words::about(format!(
+            "[{}] Case {code} is offered to you until {}",
+            level.name(),
+            zone.clock_24h(*until)
+        ))
+        .saying("Whoever has this case hands it over to you. Until you accept it, it stays with them.")
+        .stating("Case", code.clone())
+        .stating("Level", format!("{} ({})", level.name(), meaning(*level)))
+        .stating("Accept by", moment(*zone, *until))
+        .linking("Open the case", url("c", *link))
+        .adding("This link alone does not accept the case. Accept or decline it on its page with your PIN."),
+        Message::HandOverEnded {
+            code,
+            level,
+            end,
+            yours,
+            at,
+            zone,
+        } => Words::about(format!("[{}] Case {code}: {}", level.name(), handed(*end, *yours)))
+            .saying(format!("{} ({})", how_handed(*end), moment(*zone, *at)))
+            .saying(if *yours {
+                format!("Case {code} is yours.")
+            } else {
+                format!("Case {code} is not yours. You need not do anything.")
+            }),
         Message::CaseClosed {
             code,
             level,
@@ -266,6 +297,23 @@ fn why_now(step: CaseStep) -> &'static str {
             "This case was taken, and then nothing more was recorded. It must be taken again."
         }
         CaseStep::GivenBack => "This case was given back. Somebody else must take it.",
+    }
+}
+
+fn handed(end: OfferEnd, yours: bool) -> &'static str {
+    match (end, yours) {
+        (OfferEnd::Accepted, false) => "handed over",
+        (_, true) => "still with you",
+        (_, false) => "no longer offered to you",
+    }
+}
+
+fn how_handed(end: OfferEnd) -> &'static str {
+    match end {
+        OfferEnd::Accepted => "The case was handed over and accepted.",
+        OfferEnd::Declined => "The case was offered and not accepted: the answer was no.",
+        OfferEnd::Withdrawn => "The offer of the case was taken back.",
+        OfferEnd::RanOut => "The case was offered and nobody accepted it in time.",
     }
 }
 
