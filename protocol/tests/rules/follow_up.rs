@@ -197,6 +197,7 @@ fn received(play: &mut Play, count: u32) {
         received_at: planned_at - minutes(7 * DAY),
         by: nurse(),
         note: None,
+        storage: None,
     });
 }
 
