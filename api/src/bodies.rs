@@ -6,11 +6,12 @@ use std::collections::BTreeMap;
 
 use bedside_protocol::answering::Form;
 use bedside_protocol::check_in::Besides;
-use bedside_protocol::checklist::AnswerValue;
+use bedside_protocol::checklist::{AnswerValue, Quantity};
 use bedside_protocol::dosing::DoseReport;
 use bedside_protocol::id::DutyId;
 use bedside_protocol::measuring::NewReading;
 use bedside_protocol::order::{AfterHold, Instruction};
+use bedside_protocol::session::Candidate;
 use bedside_protocol::sitting::Invitation;
 use bedside_protocol::time::Instant;
 use bedside_protocol::vitals::Vitals;
@@ -36,6 +37,8 @@ pub enum AnswerType {
     Time,
     /// A short text.
     Text,
+    /// `{number, unit}`: a whole number in the item's unit.
+    Number,
     /// One of the item's options.
     Choice,
     /// `{lozenge_count, hold_minutes, after_hold}` as the reader chose them.
@@ -74,6 +77,16 @@ pub struct ReadbackBody {
     pub after_hold: AfterHold,
 }
 
+/// A whole number in a unit.
+#[derive(Debug, Clone, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct QuantityBody {
+    /// How many.
+    pub number: i64,
+    /// Of what; the item's own unit.
+    pub unit: String,
+}
+
 impl AnswerBody {
     /// The answer and its time, or everything wrong with them.
     pub fn parse(self, now: Instant) -> Result<(AnswerValue, Option<Instant>), ApiError> {
@@ -88,6 +101,13 @@ impl AnswerBody {
             AnswerType::Text => {
                 let text: String = value_as(&self.value)?;
                 AnswerValue::Text(checks.text("value", &text, ANSWER_MAX))
+            }
+            AnswerType::Number => {
+                let given: QuantityBody = value_as(&self.value)?;
+                AnswerValue::Number(Quantity {
+                    number: given.number,
+                    unit: checks.line("value.unit", &given.unit, NAME_MAX),
+                })
             }
             AnswerType::Choice => {
                 let choice: String = value_as(&self.value)?;
@@ -245,6 +265,71 @@ impl InvitationBody {
         Ok(invitation)
     }
 }
+
+/// Who may be asked to sit, one after the other.
+#[derive(Debug, Clone, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct CandidatesBody {
+    /// In this order. Takes the place of who was named before and has not been asked yet.
+    pub candidates: Vec<CandidateBody>,
+}
+
+/// Somebody who may be asked to sit.
+#[derive(Debug, Clone, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct CandidateBody {
+    /// What the patient calls them.
+    pub name: String,
+    /// Their own address.
+    pub email: String,
+    /// Their telephone number.
+    pub phone: String,
+    /// They have so many minutes to answer; the protocol's own number if absent.
+    #[serde(default)]
+    pub answer_within_min: Option<i64>,
+}
+
+impl CandidatesBody {
+    /// The list, or everything wrong with it.
+    pub fn parse(&self) -> Result<Vec<Candidate>, ApiError> {
+        let mut checks = Checks::new();
+        if self.candidates.len() > ANSWERS_MAX {
+            checks.fault("candidates", format!("has more than {ANSWERS_MAX} people"));
+            checks.done()?;
+            return Ok(Vec::new());
+        }
+        let list = self.candidates.iter().enumerate();
+        let list = list.map(|(index, it)| Candidate {
+            name: checks.line(&format!("candidates[{index}].name"), &it.name, NAME_MAX),
+            email: checks.email(&format!("candidates[{index}].email"), &it.email),
+            phone: checks.phone(&format!("candidates[{index}].phone"), &it.phone),
+            answer_within_min: it.answer_within_min,
+        });
+        let list = list.collect();
+        checks.done()?;
+        Ok(list)
+    }
+}
+
+/// A clinician decides that an item need not be done.
+#[derive(Debug, Clone, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct OverrideBody {
+    /// Why, for the clinic only.
+    pub reason: String,
+    /// Until when.
+    #[schema(value_type = DateTime<Utc>)]
+    pub until: When,
+}
+
+/// The answers to the questions about the sitter's page.
+#[derive(Debug, Clone, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct TrainingBody {
+    /// The key of what was chosen, by the question's key.
+    pub answers: BTreeMap<String, String>,
+}
+
 /// What a report of a dose says, of what can be read; what cannot be read counts as not said.
 pub fn dose_report(fields: &Map<String, Value>) -> DoseReport {
     let time = |name: &str| {
@@ -312,6 +397,12 @@ mod tests {
             (json!({"type": "yes_no", "value": "yes"}), "value"),
             (json!({"type": "yes_no"}), "value"),
             (json!({"type": "dance", "value": 1}), "type"),
+            (json!({"type": "number", "value": 3}), "value"),
+            (json!({"type": "number", "value": {"number": 3}}), "value.unit"),
+            (
+                json!({"type": "number", "value": {"number": 3.5, "unit": "lozenges"}}),
+                "value.number",
+            ),
             (
                 json!({"type": "readback", "value": {"lozenge_count": 2}}),
                 "value.hold_minutes",

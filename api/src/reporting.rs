@@ -20,7 +20,7 @@ use bedside_store::{DecideError, Done, Once, Scope, StoreError};
 use serde_json::{Map, Value};
 
 use crate::app::App;
-use crate::bodies::{AnswerBody, CheckInBody, DoseTimeBody, InvitationBody, VitalsBody};
+use crate::bodies::{AnswerBody, CandidatesBody, CheckInBody, DoseTimeBody, InvitationBody, VitalsBody};
 use crate::error::ApiError;
 use crate::extract::Body;
 use crate::parse::Checks;
@@ -110,6 +110,24 @@ pub async fn invite(
                     state: "invited".to_owned(),
                 },
             ))
+        });
+    Ok(done.await?)
+}
+
+/// Says who is asked to sit one after the other.
+pub async fn name_candidates(
+    app: &App,
+    scope: Scope,
+    session: SessionId,
+    body: Body<CandidatesBody>,
+) -> Result<Done<ResultView>, ApiError> {
+    let once = body.once(&scope.caller);
+    let candidates = body.value.parse()?;
+    let done = app
+        .store
+        .decide_session(scope, session, once, move |record, context| {
+            let decision = sitting::set_candidates(record, candidates.clone(), context)?;
+            Ok((decision, ResultView::said("named")))
         });
     Ok(done.await?)
 }

@@ -94,6 +94,7 @@ pub const ACCESS: &[(&str, &str, Access)] = &[
     ("POST", "/v1/me/sessions/{id}/checklist/{item}", Access::Patient),
     ("POST", "/v1/me/sessions/{id}/sitters", Access::Patient),
     ("DELETE", "/v1/me/sessions/{id}/sitters/{sitter}", Access::Patient),
+    ("POST", "/v1/me/sessions/{id}/candidates", Access::Patient),
     ("POST", "/v1/me/sessions/{id}/unlock", Access::Patient),
     ("POST", "/v1/me/sessions/{id}/dose", Access::Reporter),
     ("POST", "/v1/me/dose", Access::Reporter),
@@ -114,6 +115,7 @@ pub const ACCESS: &[(&str, &str, Access)] = &[
     ("GET", "/v1/sitting/{token}", Access::Link),
     ("POST", "/v1/sitting/{token}/accept", Access::Link),
     ("POST", "/v1/sitting/{token}/decline", Access::Link),
+    ("POST", "/v1/sitting/{token}/training", Access::Link),
     ("POST", "/v1/sitting/{token}/present", Access::Link),
     ("POST", "/v1/sitting/{token}/checklist/{item}", Access::Link),
     ("POST", "/v1/sitting/{token}/vitals", Access::Link),
@@ -164,6 +166,12 @@ pub const ACCESS: &[(&str, &str, Access)] = &[
     ("POST", "/v1/sessions/{id}/lift", Access::Staff(CLINICIANS)),
     ("POST", "/v1/sessions/{id}/cancel", Access::Staff(CARE)),
     ("POST", "/v1/sessions/{id}/sitters", Access::Staff(CARE)),
+    ("POST", "/v1/sessions/{id}/candidates", Access::Staff(CARE)),
+    (
+        "POST",
+        "/v1/sessions/{id}/checklist/{item}/override",
+        Access::Staff(PRESCRIBERS),
+    ),
     (
         "DELETE",
         "/v1/sessions/{id}/sitters/{sitter}",
@@ -273,6 +281,7 @@ fn json_routes(config: &mut utoipa_actix_web::service_config::ServiceConfig<'_>)
         .service(me::answer_item)
         .service(me::invite_sitter)
         .service(me::remove_sitter)
+        .service(me::name_candidates)
         .service(me::unlock)
         .service(me::log_dose)
         .service(me::log_dose_without_session)
@@ -295,6 +304,7 @@ fn json_routes(config: &mut utoipa_actix_web::service_config::ServiceConfig<'_>)
         .service(sitting::page)
         .service(sitting::accept)
         .service(sitting::decline)
+        .service(sitting::train)
         .service(sitting::present)
         .service(sitting::answer_item)
         .service(sitting::measure)
@@ -330,6 +340,8 @@ fn json_routes(config: &mut utoipa_actix_web::service_config::ServiceConfig<'_>)
         .service(sessions::cancel)
         .service(sessions::invite_sitter)
         .service(sessions::remove_sitter)
+        .service(sessions::name_candidates)
+        .service(sessions::decide_item)
         .service(sessions::answer_item)
         .service(sessions::check_in)
         .service(sessions::measure)

@@ -216,6 +216,8 @@ fn with_dose(
         wrong_codes: 0,
         code_blocked_until: None,
         consented_at: Some(now),
+        read_again: Vec::new(),
+        wrong_tries: 0,
     };
     let link = NewLink {
         id: sitter.link,

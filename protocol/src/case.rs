@@ -118,6 +118,13 @@ pub enum Cause {
         /// The checklist item.
         item: String,
     },
+    /// The patient is at another address today than the one the clinic has.
+    AddressChanged,
+    /// The patient wrote something that is for the clinic only.
+    PrivateWord {
+        /// The checklist item.
+        item: String,
+    },
     /// A reminder step ended without an answer: nobody said the session is on, nobody accepted the invitation.
     NoAnswer {
         /// The duty.
@@ -238,6 +245,8 @@ impl Cause {
             Self::TakenAndNotLogged => "taken_and_not_logged",
             Self::WatchDown { .. } => "watch_down",
             Self::UnsafeAnswer { .. } => "unsafe_answer",
+            Self::AddressChanged => "address_changed",
+            Self::PrivateWord { .. } => "private_word",
             Self::NoAnswer { .. } => "no_answer",
             Self::ZoneChanged { .. } => "zone_changed",
             Self::ConsentWithdrawn { .. } => "consent_withdrawn",

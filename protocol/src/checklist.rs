@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::id::AnswerId;
+use crate::id::{AnswerId, SitterId};
 use crate::order::Instruction;
 use crate::people::Caller;
 use crate::time::Instant;
@@ -42,10 +42,21 @@ pub enum AnswerValue {
     Text(String),
     /// One of the offered choices.
     Choice(String),
+    /// A whole number in a unit.
+    Number(Quantity),
     /// The order as the reader chose it from options.
     Readback(Instruction),
     /// Taken back; the item is open again.
     Cleared,
+}
+
+/// A whole number in a unit.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Quantity {
+    /// How many.
+    pub number: i64,
+    /// Of what, such as `lozenges`.
+    pub unit: String,
 }
 
 /// One answer to one item.
@@ -64,6 +75,9 @@ pub struct Answer {
     pub by: Caller,
     /// For a read-back: the order's version it was read from.
     pub order_version: Option<u32>,
+    /// Who was the sitter then, for an item that is about the sitter.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub about_sitter: Option<SitterId>,
     /// When it happened, by the device, bounded by the server.
     pub observed_at: Instant,
     /// When the server heard of it.

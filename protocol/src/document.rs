@@ -21,11 +21,12 @@ mod plan;
 mod roster;
 mod sitter;
 mod timetable;
+mod training;
 mod vitals;
 mod words;
 
 pub use alarms::{Advice, CaseRules, LevelRules, RedFlag, WatchRules};
-pub use checklist::{Asks, Blocks, Item, ItemPhase, OtherAnswer};
+pub use checklist::{Asks, Blocks, Item, ItemPhase, OtherAnswer, PreparationRules};
 pub use course::CourseRules;
 pub use enrolment::{Channel, EnrolmentAsks, EnrolmentBlocks, EnrolmentItem, EnrolmentRules, ScreeningPoint};
 pub use follow_up::FollowUpRules;
@@ -38,6 +39,7 @@ pub use timetable::{
     CheckDue, CheckRule, ConfirmPlanRule, HeadsUpRule, LogDoseRule, PrepareDayRule, Question, ReleaseRule,
     Repeats, StartRule, Timetable, VitalsAsked, WordsAsked,
 };
+pub use training::{Training, TrainingOption, TrainingPart, TrainingQuestion};
 pub use vitals::{DuringLimits, InputSanity, PreDoseLimits, Pressures, PulseLimits, VitalsRules};
 pub use words::Words;
 
@@ -94,6 +96,12 @@ pub struct ProtocolDocument {
     pub order_limits: OrderLimits,
     /// The preparation checklist.
     pub checklist: Vec<Item>,
+    /// What else there is to know of the preparation.
+    #[serde(default)]
+    pub preparation: PreparationRules,
+    /// What a sitter reads and is asked before they sit.
+    #[serde(default)]
+    pub training: Training,
     /// Reminders, preparation steps and check-ins.
     pub timetable: Timetable,
     /// The sitter's rules.

@@ -156,6 +156,10 @@ pub fn log_unplanned_dose(
         wrong_readbacks: 0,
         slot: None,
         moves: Vec::new(),
+        overrides: Vec::new(),
+        candidates: Vec::new(),
+        known_sitters: Vec::new(),
+        sitter_calls: None,
     };
     let record = new_record(patient, session);
     let mut draft = Draft::of(&record, context);
@@ -209,6 +213,11 @@ fn record_dose(draft: &mut Draft<'_, '_>, report: &DoseReport, taken_at: Instant
         json!({"taken_at": taken_at, "received_at": now, "not_open_because": &reasons}),
     );
     draft.record.session.dose = Some(dose);
+    let sitter = draft.record.current_sitter();
+    let sits = sitter.filter(|sitter| matches!(sitter.state, SitterState::Present { .. }));
+    if let Some(email) = sits.map(|sitter| sitter.email.clone()) {
+        draft.record.session.know_sitter(&email).sat = true;
+    }
     draft.end_preparation(Excuse::DoseLogged);
     draft.enter(SessionState::Dosed);
     make_timetable(draft);

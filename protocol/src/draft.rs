@@ -225,9 +225,12 @@ impl<'a, 'c> Draft<'a, 'c> {
     /// one who is asked.
     pub fn remind_sitter(&mut self, duty: &Duty, key: String) {
         let asked = duty.kind == DutyKind::AnswerInvitation;
+        let state = &self.record.session.state;
+        let between = !state.is_running() && !state.is_before_dose();
+        let left_out = between && self.record.sitter_is_not_called();
         let sitter = self.record.current_sitter();
-        let Some(sitter) =
-            sitter.filter(|sitter| (asked || sitter.state.is_committed()) && self.reminds_of(duty))
+        let Some(sitter) = sitter
+            .filter(|sitter| (asked || sitter.state.is_committed()) && self.reminds_of(duty) && !left_out)
         else {
             return;
         };

@@ -5,23 +5,25 @@
 
 use crate::case::Level;
 use crate::checklist::{Actor, Answer, AnswerValue};
-use crate::document::{Asks, Blocks, Item, ItemPhase};
+use crate::document::{Asks, Item, ItemPhase};
 use crate::instruments::safety;
 use crate::ledger;
-use crate::order::{AfterHold, Order};
+use crate::order::Order;
+use crate::overriding;
 use crate::people::{Caller, CommsStatus, OnCallPlace};
 use crate::plan::Spacing;
 use crate::record::SessionRecord;
 use crate::roster::missing_for_session;
 use crate::session::SessionState;
-use crate::sitter::SitterState;
 use crate::time::{Instant, minutes};
-use crate::vitals::{Finding, Phase, judge_before_dose};
 
 mod course;
+mod items;
 mod reason;
 
 pub use course::{is_held, plan_of, review_before, review_blocks};
+pub(crate) use items::satisfies;
+pub use items::{blocks, open_reason, trained_at};
 pub use reason::{Reason, ReasonCode};
 
 /// Every reason why the dose is not open at `now`. Empty means it may be unlocked.
@@ -63,25 +65,13 @@ pub fn preparation_reasons(record: &SessionRecord, now: Instant) -> Vec<Reason> 
             "Your clinic wants to speak with you first. Please wait for their call.",
         ));
     }
-    match record.current_sitter().map(|sitter| sitter.state) {
-        Some(SitterState::Invited) => reasons.push(Reason::new(
-            ReasonCode::SitterNotAccepted,
-            "Your sitter has not said yes yet.",
-        )),
-        None => reasons.push(Reason::new(
-            ReasonCode::NoSitter,
-            "There is no sitter for this session.",
-        )),
-        _ => {}
-    }
-    for item in record
-        .around
-        .protocol
-        .checklist
-        .iter()
-        .filter(|item| blocks(record, item))
-    {
-        reasons.extend(item_reasons(record, item, now));
+    reasons.extend(items::sitter_reason(record));
+    // Whether there is a sitter is said once, whatever the document asks.
+    let asked = record.around.protocol.checklist.iter();
+    for item in asked.filter(|item| item.asks != Asks::Sitter && blocks(record, item)) {
+        if overriding::in_force(record, &item.key, now).is_none() {
+            reasons.extend(items::item_reasons(record, item, now));
+        }
     }
     reasons
 }
@@ -231,138 +221,8 @@ fn on_call_reasons(record: &SessionRecord, now: Instant) -> Vec<Reason> {
         .collect()
 }
 
-/// Whether an open item keeps this session's dose locked.
-pub fn blocks(record: &SessionRecord, item: &Item) -> bool {
-    match item.blocks {
-        Blocks::Always => true,
-        Blocks::FirstSession => record.is_first(),
-        Blocks::WhenSpit => record
-            .order
-            .as_ref()
-            .is_some_and(|order| order.content.instruction.after_hold == AfterHold::Spit),
-        Blocks::Never => false,
-    }
-}
-
-fn item_reasons(record: &SessionRecord, item: &Item, now: Instant) -> Vec<Reason> {
-    let open = |actor| open_reason(record, item, actor, now);
-    if item.any_actor {
-        let reasons: Vec<Option<Reason>> = item.actors.iter().map(|actor| open(*actor)).collect();
-        let done = reasons.iter().any(Option::is_none);
-        if done {
-            Vec::new()
-        } else {
-            reasons.into_iter().flatten().take(1).collect()
-        }
-    } else {
-        item.actors.iter().filter_map(|actor| open(*actor)).collect()
-    }
-}
-
-/// Why an item is still open for one actor, or `None` when it is done.
-pub fn open_reason(record: &SessionRecord, item: &Item, actor: Actor, now: Instant) -> Option<Reason> {
-    let reason = |code: ReasonCode, message: String| Some(Reason::of_item(code, item, actor, message));
-    let stale = |at: Instant| {
-        item.valid_for_min
-            .is_some_and(|valid_for_min| now - at > minutes(valid_for_min))
-    };
-    match &item.asks {
-        Asks::Presence => match record.current_sitter().map(|sitter| sitter.state) {
-            Some(SitterState::Present { at }) if !stale(at) => None,
-            Some(SitterState::Present { .. }) => reason(
-                ReasonCode::ItemExpired,
-                "Your sitter said \"I am here\" too long ago and must say so again.".to_owned(),
-            ),
-            _ => reason(
-                ReasonCode::ItemOpen,
-                "Your sitter has not said \"I am here\" yet.".to_owned(),
-            ),
-        },
-        Asks::Vitals => {
-            let Some(reading) = record
-                .readings
-                .iter()
-                .rev()
-                .find(|reading| reading.phase == Phase::BeforeDose)
-            else {
-                return reason(ReasonCode::ItemOpen, format!("Open: {}", item.text));
-            };
-            let limits = &record.around.protocol.vitals.pre_dose;
-            if judge_before_dose(&reading.vitals, limits) != Finding::Within {
-                reason(
-                    ReasonCode::VitalsOverLimit,
-                    "The last reading is outside your clinic's limits.".to_owned(),
-                )
-            } else if stale(reading.observed_at) {
-                reason(
-                    ReasonCode::ItemExpired,
-                    "The last reading is too old; please measure again.".to_owned(),
-                )
-            } else {
-                None
-            }
-        }
-        _ => {
-            let Some(answer) = latest_answer(record, item, actor) else {
-                return reason(ReasonCode::ItemOpen, format!("Open: {}", item.text));
-            };
-            if stale(answer.observed_at) {
-                return reason(
-                    ReasonCode::ItemExpired,
-                    format!("Answered too long ago: {}", item.text),
-                );
-            }
-            answer_reason(record, item, actor, answer, now)
-        }
-    }
-}
-
-fn answer_reason(
-    record: &SessionRecord,
-    item: &Item,
-    actor: Actor,
-    answer: &Answer,
-    now: Instant,
-) -> Option<Reason> {
-    let reason = |code: ReasonCode, message: String| Some(Reason::of_item(code, item, actor, message));
-    match (&item.asks, &answer.value) {
-        (Asks::YesNo { good, .. }, AnswerValue::YesNo(value)) if value == good => None,
-        (Asks::Time { at_least_before_min }, AnswerValue::Time(at)) => {
-            // Judged against the planned time until it has passed, and against the present moment from then on.
-            let dose_at = record.session.planned.at.max(now);
-            let hours = at_least_before_min / 60;
-            (dose_at - *at < minutes(*at_least_before_min)).then(|| {
-                Reason::of_item(
-                    ReasonCode::TooRecent,
-                    item,
-                    actor,
-                    format!("Less than {hours} hours before the dose: {}", item.text),
-                )
-            })
-        }
-        (Asks::Text { .. }, AnswerValue::Text(_)) | (Asks::Choice { .. }, AnswerValue::Choice(_)) => None,
-        (Asks::Readback, AnswerValue::Readback(instruction)) => match &record.order {
-            Some(order) if answer.order_version != Some(order.version) => reason(
-                ReasonCode::OrderChanged,
-                "The order has changed since it was read back. Please read it again.".to_owned(),
-            ),
-            Some(order) if *instruction == order.content.instruction => None,
-            // `no-order` says it.
-            None => None,
-            Some(_) => reason(
-                ReasonCode::ReadbackWrong,
-                "What was chosen is not what was ordered. Please read the order again.".to_owned(),
-            ),
-        },
-        (_, AnswerValue::Cleared) => reason(ReasonCode::ItemOpen, format!("Open: {}", item.text)),
-        _ => reason(
-            ReasonCode::ItemNotGood,
-            format!("Not as it should be: {}", item.text),
-        ),
-    }
-}
-
-/// The answer of one actor to an item that counts: the last one, and of a sitter only the present sitter's own.
+/// The answer of one actor to an item that counts: the last one, of a sitter only the present sitter's own, and about a
+/// sitter only about the present one.
 pub fn latest_answer<'r>(record: &'r SessionRecord, item: &Item, actor: Actor) -> Option<&'r Answer> {
     let sitter = record.current_sitter().map(|sitter| sitter.id);
     record.answers.iter().rev().find(|answer| {
@@ -370,7 +230,8 @@ pub fn latest_answer<'r>(record: &'r SessionRecord, item: &Item, actor: Actor) -
             Caller::Sitter { sitter: by, .. } => Some(*by) == sitter,
             _ => true,
         };
-        answer.item == item.key && answer.actor == actor && counts
+        let same_sitter = !item.about_sitter || answer.about_sitter == sitter;
+        answer.item == item.key && answer.actor == actor && counts && same_sitter
     })
 }
 
@@ -387,7 +248,10 @@ pub fn patients_day_is_done(record: &SessionRecord, now: Instant) -> bool {
     list.filter(|item| {
         item.phase <= ItemPhase::Day && item.actors.contains(&Actor::Patient) && blocks(record, item)
     })
-    .all(|item| open_reason(record, item, Actor::Patient, now).is_none())
+    .all(|item| {
+        overriding::in_force(record, &item.key, now).is_some()
+            || open_reason(record, item, Actor::Patient, now).is_none()
+    })
 }
 
 /// Whether something that was done at `unlocked_at` was undone since: an answer or a consent changed or taken back, the sitter

@@ -27,6 +27,7 @@ pub mod measuring;
 pub mod mending;
 pub mod notice;
 pub mod order;
+pub mod overriding;
 pub mod people;
 pub mod plan;
 pub mod planning;

@@ -83,6 +83,10 @@ pub fn open_session(
         wrong_readbacks: 0,
         slot,
         moves: Vec::new(),
+        overrides: Vec::new(),
+        candidates: Vec::new(),
+        known_sitters: Vec::new(),
+        sitter_calls: None,
     };
     let new = new_record(record, session);
     let mut draft = Draft::of(&new, context);
@@ -340,6 +344,10 @@ fn holds(item: &Item, answer: &Answer) -> bool {
         (Asks::YesNo { good, other }, AnswerValue::YesNo(value)) => {
             value != good && matches!(other, OtherAnswer::Hold | OtherAnswer::ActNow)
         }
+        (Asks::Number { other, .. }, AnswerValue::Number(given)) => {
+            !gate::satisfies(&item.asks, given.number)
+                && matches!(other, OtherAnswer::Hold | OtherAnswer::ActNow)
+        }
         _ => false,
     }
 }
@@ -380,7 +388,12 @@ pub fn call_off(draft: &mut Draft<'_, '_>, reason: String) {
 /// is the sitter.
 pub fn retime(draft: &mut Draft<'_, '_>, to: Planned) {
     draft.end_preparation(Excuse::SessionMoved);
-    clear_answers(draft, |_, _| true);
+    // What a patient wishes of their clinic does not depend on the day.
+    clear_answers(draft, |item, _| item.asks != Asks::Wish);
+    let now = draft.now();
+    for decided in &mut draft.record.session.overrides {
+        decided.until = decided.until.min(now);
+    }
     draft.record.session.planned = to;
     draft.record.session.vitals_tries_over = 0;
     match &draft.record.session.state {

@@ -10,7 +10,7 @@ use crate::duty::{Duty, DutyKind, Lane, OwedBy};
 use crate::gate;
 use crate::people::{Caller, StaffRole};
 use crate::record::{Decision, RuleContext, SessionRecord};
-use crate::refusal::Refusal;
+use crate::refusal::{Fault, Faults, Refusal};
 use crate::session::{Hold, SessionState};
 use crate::time::{Instant, minutes};
 
@@ -51,6 +51,9 @@ pub fn actor_of(caller: &Caller) -> Option<Actor> {
 pub fn opens_at(record: &SessionRecord, phase: ItemPhase) -> Instant {
     let planned = record.session.planned;
     match phase {
+        ItemPhase::WeekBefore => {
+            planned.at - minutes(record.around.protocol.preparation.week_opens_before_min)
+        }
         ItemPhase::DayBefore => planned.at - minutes(record.around.protocol.plan.prep_opens_before_min),
         // The day's list opens with the local day, which is when fasting begins to be known.
         ItemPhase::Day => planned.zone.resolve(planned.on, chrono::NaiveTime::MIN),
@@ -59,11 +62,16 @@ pub fn opens_at(record: &SessionRecord, phase: ItemPhase) -> Instant {
     }
 }
 
-/// When an item can be done: with its phase, and "I am here" when a sitter may say so.
+/// When an item can be done: with its phase, "I am here" when a sitter may say so, and what a sitter does first as soon as
+/// they are asked.
 pub fn item_opens_at(record: &SessionRecord, item: &Item) -> Instant {
+    let opens_at = opens_at(record, item.phase);
     match item.asks {
         Asks::Presence => crate::sitting::presence_opens_at(record),
-        _ => opens_at(record, item.phase),
+        Asks::Sitter | Asks::Training => record
+            .current_sitter()
+            .map_or(opens_at, |sitter| sitter.invited_at.min(opens_at)),
+        _ => opens_at,
     }
 }
 
@@ -106,6 +114,10 @@ pub fn answer(
         value,
         by: draft.context.caller.clone(),
         order_version: record.order.as_ref().map(|order| order.version),
+        about_sitter: record
+            .current_sitter()
+            .filter(|_| item.about_sitter)
+            .map(|sitter| sitter.id),
         observed_at: observed_at
             .unwrap_or(now)
             .min(now)
@@ -117,6 +129,13 @@ pub fn answer(
         json!({"item": &item.key, "actor": actor, "answer": &answer.value}),
     );
     draft.record.answers.push(answer.clone());
+    let protocol = &draft.record.around.protocol;
+    if protocol.preparation.sitter_calls_item.as_deref() == Some(key) {
+        draft.record.session.sitter_calls = match answer.value {
+            AnswerValue::YesNo(may) => Some(may),
+            _ => None,
+        };
+    }
     let outcome = follow(&mut draft, &item, actor, &answer);
     Ok((draft.decide(), outcome))
 }
@@ -142,11 +161,11 @@ pub fn sitter_is_current(record: &SessionRecord, caller: &Caller) -> Result<(), 
 
 fn check_value(item: &Item, value: &AnswerValue, now: Instant) -> Result<(), Refusal> {
     match (&item.asks, value) {
-        (Asks::Presence | Asks::Vitals, _) => Err(Refusal::wrong_state(
+        (asks, _) if asks.is_answered_elsewhere() => Err(Refusal::wrong_state(
             "answered-elsewhere",
-            "this item follows from \"I am here\" or from a reading",
+            "this item follows from what is done elsewhere: the sitter's answer, their page, \"I am here\", a reading",
         )),
-        (Asks::YesNo { .. }, AnswerValue::YesNo(_))
+        (Asks::YesNo { .. } | Asks::Wish | Asks::Address { .. }, AnswerValue::YesNo(_))
         | (Asks::Readback, AnswerValue::Readback(_))
         | (_, AnswerValue::Cleared) => Ok(()),
         (Asks::Time { .. }, AnswerValue::Time(at)) => {
@@ -158,8 +177,28 @@ fn check_value(item: &Item, value: &AnswerValue, now: Instant) -> Result<(), Ref
                 Ok(())
             }
         }
-        (Asks::Text { max_chars }, AnswerValue::Text(text)) => {
-            if text.chars().count() > *max_chars {
+        (
+            Asks::Number {
+                unit, least, most, ..
+            },
+            AnswerValue::Number(given),
+        ) => {
+            let mut faults = Faults::default();
+            if !(least..=most).contains(&&given.number) {
+                faults.push(Fault::new(
+                    "value.number",
+                    format!("must be from {least} to {most}"),
+                ));
+            }
+            if given.unit != *unit {
+                faults.push(Fault::new("value.unit", format!("must be {unit}")));
+            }
+            Ok(faults.into_result()?)
+        }
+        (Asks::Text { max_chars, .. } | Asks::Address { max_chars, .. }, AnswerValue::Text(text)) => {
+            if text.trim().is_empty() {
+                Err(Refusal::invalid("value", "must not be empty"))
+            } else if text.chars().count() > *max_chars {
                 Err(Refusal::invalid(
                     "value",
                     format!("at most {max_chars} characters"),
@@ -187,37 +226,28 @@ fn check_value(item: &Item, value: &AnswerValue, now: Instant) -> Result<(), Ref
 
 fn follow(draft: &mut Draft<'_, '_>, item: &Item, actor: Actor, answer: &Answer) -> Answered {
     match (&item.asks, &answer.value) {
-        (Asks::YesNo { good, other }, AnswerValue::YesNo(value)) if value != good => match other {
-            OtherAnswer::StaysOpen => Answered::StillOpen,
-            OtherAnswer::Hold => {
-                draft.signal(
-                    Level::P2,
-                    Cause::UnsafeAnswer {
-                        item: item.key.clone(),
-                    },
-                );
-                draft.hold(Hold::Answer {
-                    item: item.key.clone(),
-                });
-                Answered::Held
-            }
-            OtherAnswer::ActNow => {
-                draft.signal(
-                    Level::P1,
-                    Cause::UnsafeAnswer {
-                        item: item.key.clone(),
-                    },
-                );
-                draft.hold(Hold::Answer {
-                    item: item.key.clone(),
-                });
-                Answered::ActNow
-            }
-            OtherAnswer::Cancel => {
-                crate::planning::call_off(draft, format!("answered no: {}", item.key));
-                Answered::Cancelled
-            }
-        },
+        (Asks::YesNo { good, other }, AnswerValue::YesNo(value)) if value != good => {
+            not_good(draft, item, *other)
+        }
+        (Asks::Number { other, .. }, AnswerValue::Number(given))
+            if !gate::satisfies(&item.asks, given.number) =>
+        {
+            not_good(draft, item, *other)
+        }
+        (
+            Asks::Text {
+                tell: Some(level), ..
+            },
+            AnswerValue::Text(_),
+        ) => {
+            let (level, item) = (*level, item.key.clone());
+            draft.signal(level, Cause::PrivateWord { item });
+            Answered::Done
+        }
+        (Asks::Address { tell, .. }, AnswerValue::Text(_)) => {
+            draft.signal(*tell, Cause::AddressChanged);
+            Answered::Done
+        }
         (Asks::Readback, AnswerValue::Readback(chosen)) => {
             let ordered = draft.record.order.as_ref().map(|order| order.content.instruction);
             if Some(*chosen) == ordered {
@@ -231,6 +261,28 @@ fn follow(draft: &mut Draft<'_, '_>, item: &Item, actor: Actor, answer: &Answer)
         _ => {
             let open = gate::open_reason(&draft.record, item, actor, draft.now()).is_some();
             if open { Answered::StillOpen } else { Answered::Done }
+        }
+    }
+}
+
+/// What an answer does that is not the good one.
+fn not_good(draft: &mut Draft<'_, '_>, item: &Item, other: OtherAnswer) -> Answered {
+    let key = || item.key.clone();
+    match other {
+        OtherAnswer::StaysOpen => Answered::StillOpen,
+        OtherAnswer::Hold => {
+            draft.signal(Level::P2, Cause::UnsafeAnswer { item: key() });
+            draft.hold(Hold::Answer { item: key() });
+            Answered::Held
+        }
+        OtherAnswer::ActNow => {
+            draft.signal(Level::P1, Cause::UnsafeAnswer { item: key() });
+            draft.hold(Hold::Answer { item: key() });
+            Answered::ActNow
+        }
+        OtherAnswer::Cancel => {
+            crate::planning::call_off(draft, format!("answered no: {}", item.key));
+            Answered::Cancelled
         }
     }
 }

@@ -12,15 +12,15 @@ use serde_json::Value;
 
 use crate::case::Level;
 use crate::check_in::CheckInAnswer;
-use crate::checklist::Answer;
+use crate::checklist::{Answer, AnswerValue};
 use crate::course::Course;
-use crate::document::ProtocolDocument;
+use crate::document::{Asks, ProtocolDocument};
 use crate::id::{CaseId, Ids, LinkId, PersonId, SessionId, SitterId};
 use crate::notice::Notice;
 use crate::order::Order;
 use crate::people::{Caller, Clinic, OnCallPerson, OnCallPlace, Patient};
 use crate::roster::OnCallPlan;
-use crate::session::Session;
+use crate::session::{KnownSitter, Session, SessionState};
 use crate::sitter::Sitter;
 use crate::time::Instant;
 use crate::vitals::Reading;
@@ -45,6 +45,42 @@ pub struct Surroundings {
     pub lozenges_taken_elsewhere: Option<u32>,
     /// Levels of the patient's open cases with other subjects.
     pub other_open_cases: Vec<Level>,
+    /// What the patient's other sessions say about their sitters and their order.
+    pub earlier: Earlier,
+}
+
+/// What the patient's other sessions say about their sitters and their order.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Earlier {
+    /// The version of the order by which the last dose was taken.
+    pub order_version: Option<u32>,
+    /// What the patient last said about calls to their sitter.
+    pub sitter_calls: Option<bool>,
+    /// Their sitters.
+    pub sitters: Vec<KnownSitter>,
+}
+
+impl Earlier {
+    /// What these sessions say.
+    pub fn of(sessions: &[Session]) -> Self {
+        let mut in_order: Vec<&Session> = sessions.iter().collect();
+        in_order.sort_by_key(|session| session.t0());
+        let dosed = in_order.iter().rev().find_map(|session| session.dose.as_ref());
+        Self {
+            order_version: dosed.and_then(|dose| dose.order_version),
+            sitter_calls: in_order.iter().rev().find_map(|session| session.sitter_calls),
+            sitters: in_order
+                .iter()
+                .flat_map(|session| session.known_sitters.iter().cloned())
+                .collect(),
+        }
+    }
+
+    /// Those with this address.
+    pub fn known<'e>(&'e self, email: &'e str) -> impl Iterator<Item = &'e KnownSitter> {
+        let sitters = self.sitters.iter();
+        sitters.filter(move |sitter| sitter.email.trim().eq_ignore_ascii_case(email.trim()))
+    }
 }
 
 impl Surroundings {
@@ -113,6 +149,43 @@ impl SessionRecord {
     pub fn is_first(&self) -> bool {
         let t0 = self.session.t0();
         self.around.other_doses.iter().all(|dose| *dose >= t0)
+    }
+
+    /// Whether the order is another one than at the last dose; both who read it back are told before they do.
+    pub fn order_changed(&self) -> bool {
+        let now = self.order.as_ref().map(|order| order.version);
+        self.around
+            .earlier
+            .order_version
+            .is_some_and(|then| now != Some(then))
+    }
+
+    /// Where the patient is today: where they said last in this session, else where they live.
+    pub fn address_today(&self) -> &str {
+        let asks_for_it = |key: &str| {
+            let item = self.around.protocol.item(key);
+            item.is_some_and(|item| matches!(item.asks, Asks::Address { .. }))
+        };
+        let said = self.answers.iter().rev().find(|answer| asks_for_it(&answer.item));
+        match said.map(|answer| &answer.value) {
+            Some(AnswerValue::Text(address)) => address,
+            _ => &self.patient.address,
+        }
+    }
+
+    /// Whether the patient asked the clinic not to call their sitter, in this session or before it. It holds between sessions:
+    /// who sits at a running one is called all the same.
+    pub fn sitter_is_not_called(&self) -> bool {
+        self.session.sitter_calls.or(self.around.earlier.sitter_calls) == Some(false)
+    }
+
+    /// The sitter to call about a case, or who was the last: nobody between sessions where the patient asked for it.
+    pub fn sitter_to_call(&self) -> Option<&Sitter> {
+        let state = &self.session.state;
+        let minutes_matter = state.is_running() || matches!(state, SessionState::Unverified { .. });
+        self.current_sitter()
+            .or(self.sitters.last())
+            .filter(|_| minutes_matter || !self.sitter_is_not_called())
     }
 
     /// What the record is about.

@@ -235,6 +235,60 @@ pub struct Session {
     /// How it was moved by hand, oldest first.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub moves: Vec<SessionMove>,
+    /// Items of the checklist that a clinician decided need not be done, oldest first; the last of an item counts.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub overrides: Vec<Override>,
+    /// Who is asked to sit next, in this order, when the present sitter does not.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub candidates: Vec<Candidate>,
+    /// What the next sessions know of this one's sitters.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub known_sitters: Vec<KnownSitter>,
+    /// Whether the clinic may call the sitter between sessions, as the patient said here.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sitter_calls: Option<bool>,
+}
+
+/// What is known of a sitter beyond their session.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct KnownSitter {
+    /// Their address.
+    pub email: String,
+    /// When they read their page and answered its questions; absent where they did not here.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub trained_at: Option<Instant>,
+    /// Whether they were the sitter at the dose.
+    #[serde(default)]
+    pub sat: bool,
+}
+
+/// A clinician decided that an item of the checklist need not be done for a while.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Override {
+    /// The item's key.
+    pub item: String,
+    /// In their words; for the clinic only.
+    pub reason: String,
+    /// Who.
+    pub by: Caller,
+    /// When.
+    pub at: Instant,
+    /// Until when; the item is open again from then on.
+    pub until: Instant,
+}
+
+/// Somebody who may be asked to sit.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Candidate {
+    /// What the patient calls them.
+    pub name: String,
+    /// Their own address.
+    pub email: String,
+    /// Their telephone number.
+    pub phone: String,
+    /// They have so many minutes to answer; absent for the protocol's own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub answer_within_min: Option<i64>,
 }
 
 /// The place of a session in a plan; unique for each plan.
@@ -294,6 +348,20 @@ pub struct SessionMove {
 }
 
 impl Session {
+    /// What is known of the sitter with this address, to be written down.
+    pub fn know_sitter(&mut self, email: &str) -> &mut KnownSitter {
+        let place = self.known_sitters.iter().position(|it| it.email == email);
+        let place = place.unwrap_or_else(|| {
+            self.known_sitters.push(KnownSitter {
+                email: email.to_owned(),
+                trained_at: None,
+                sat: false,
+            });
+            self.known_sitters.len() - 1
+        });
+        &mut self.known_sitters[place]
+    }
+
     /// T0: the dose's time, or the planned time until there is one.
     pub fn t0(&self) -> Instant {
         self.dose.as_ref().map_or(self.planned.at, |dose| dose.taken_at)

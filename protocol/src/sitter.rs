@@ -31,6 +31,11 @@ pub enum SitterState {
         /// The last time they said so.
         at: Instant,
     },
+    /// Did not answer by their deadline, and the next on the patient's list was asked.
+    Lapsed {
+        /// When.
+        at: Instant,
+    },
     /// Had to leave, or left.
     Left {
         /// When.
@@ -52,6 +57,7 @@ impl SitterState {
             Self::Declined { .. } => "declined",
             Self::Withdrawn { .. } => "withdrawn",
             Self::Present { .. } => "present",
+            Self::Lapsed { .. } => "lapsed",
             Self::Left { .. } => "left",
             Self::Removed { .. } => "removed",
         }
@@ -94,4 +100,10 @@ pub struct Sitter {
     pub code_blocked_until: Option<Instant>,
     /// Said "I am 18 or older" and agreed to be contacted.
     pub consented_at: Option<Instant>,
+    /// The questions that were answered wrong at the last try; empty once all were right.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub read_again: Vec<String>,
+    /// Tries of the questions with a wrong answer among them.
+    #[serde(default)]
+    pub wrong_tries: u32,
 }

@@ -9,9 +9,15 @@ use crate::id::{LinkId, SitterId};
 use crate::notice::{About, Message, Recipient, Who};
 use crate::people::Caller;
 use crate::record::{Decision, LinkTarget, RuleContext, SessionRecord};
-use crate::refusal::Refusal;
+use crate::refusal::{Fault, Faults, Refusal};
 use crate::sitter::{Sitter, SitterState};
 use crate::time::{Instant, minutes};
+
+mod candidates;
+mod training;
+
+pub use candidates::{cut_off_at, lapse, set as set_candidates};
+pub use training::{Trained, train};
 
 /// Whom a patient (or the clinic) asks to sit.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -40,16 +46,29 @@ pub fn invite(
             "remove the present sitter before asking another",
         ));
     }
-    let (asked, patients) = (invitation.email.trim(), record.patient.email.trim());
-    if asked.eq_ignore_ascii_case(patients) {
-        return Err(Refusal::invalid(
+    faults_of(record, &invitation).into_result()?;
+    let mut draft = Draft::of(record, context);
+    let id = ask(&mut draft, invitation, None);
+    Ok((draft.decide(), id))
+}
+
+/// Whether this is somebody else than the patient: another address and another telephone.
+fn faults_of(record: &SessionRecord, invitation: &Invitation) -> Faults {
+    let (patient, mut faults) = (&record.patient, Faults::default());
+    if invitation.email.trim().eq_ignore_ascii_case(patient.email.trim()) {
+        faults.push(Fault::new(
             "email",
             "the sitter must be another person, with an address of their own",
         ));
     }
-    let mut draft = Draft::of(record, context);
-    let id = ask(&mut draft, invitation);
-    Ok((draft.decide(), id))
+    let digits = |phone: &str| phone.chars().filter(char::is_ascii_digit).collect::<String>();
+    if digits(&invitation.phone) == digits(&patient.phone) {
+        faults.push(Fault::new(
+            "phone",
+            "the sitter must be another person, with a telephone of their own",
+        ));
+    }
+    faults
 }
 
 /// Asks the present sitter anew about a session that has another time now: what they agreed to was the old one.
@@ -65,10 +84,10 @@ pub fn ask_again(draft: &mut Draft<'_, '_>) {
         email: sitter.email,
         phone: sitter.phone,
     };
-    ask(draft, invitation);
+    ask(draft, invitation, None);
 }
 
-fn ask(draft: &mut Draft<'_, '_>, invitation: Invitation) -> SitterId {
+fn ask(draft: &mut Draft<'_, '_>, invitation: Invitation, answer_within_min: Option<i64>) -> SitterId {
     let now = draft.now();
     let rules = draft.record.around.protocol.sitter.clone();
     let id: SitterId = draft.context.ids.fresh();
@@ -86,6 +105,8 @@ fn ask(draft: &mut Draft<'_, '_>, invitation: Invitation) -> SitterId {
         wrong_codes: 0,
         code_blocked_until: None,
         consented_at: None,
+        read_again: Vec::new(),
+        wrong_tries: 0,
     };
     let to = Recipient {
         who: Who::Sitter(id),
@@ -109,11 +130,16 @@ fn ask(draft: &mut Draft<'_, '_>, invitation: Invitation) -> SitterId {
         Some(good_until),
     );
     if draft.record.session.state.is_before_dose() {
-        // Answered within a day, and always an hour before preparation would need it.
-        let latest = planned.at - minutes(60);
-        let due_at = (now + minutes(rules.answer_within_min))
-            .min(latest)
-            .max(now + minutes(15));
+        // Answered before the cut-off where that is still to come, and always an hour before preparation would need it.
+        let cut_off = candidates::cut_off_at(&draft.record);
+        let bounded = candidates::somebody_is_left(&draft.record) && now < cut_off;
+        let latest = if bounded {
+            cut_off
+        } else {
+            planned.at - minutes(60)
+        };
+        let within_min = answer_within_min.unwrap_or(rules.answer_within_min);
+        let due_at = (now + minutes(within_min)).min(latest).max(now + minutes(15));
         let ladder = draft.record.around.protocol.ladder(&rules.ladder);
         draft.open(NewDuty {
             kind: DutyKind::AnswerInvitation,
@@ -321,37 +347,47 @@ pub fn remove(
             draft.signal(Level::P1, Cause::SitterGone);
         }
         after_leaving(&mut draft);
+        candidates::ask_next(&mut draft);
     }
     Ok(draft.decide())
 }
 
-/// A sitter said no, withdrew or left: who is told depends on when.
+/// A sitter said no, withdrew or left: who is told depends on when, and on whether somebody is left to be asked.
 fn gone(draft: &mut Draft<'_, '_>, sitter: SitterId, cause: Cause) {
     if draft.record.session.state.is_running() {
         draft.signal(Level::P1, cause);
     } else if draft.record.session.state.is_before_dose() {
-        draft.signal(Level::P3, cause);
-        let (patient, planned) = (&draft.record.patient, draft.record.session.planned);
-        let to = Recipient {
-            who: Who::Patient(patient.id),
-            email: patient.email.clone(),
-        };
-        // The dose may still be opened for a while after its time.
-        let unlock_after_min = draft.record.around.protocol.plan.unlock_after_min;
-        let useful_until = planned.at.max(draft.context.now) + minutes(unlock_after_min);
-        let message = Message::SitterChanged {
-            planned_at: planned.at,
-            zone: planned.zone,
-        };
-        draft.tell(
-            format!("sitter:{sitter}:gone"),
-            to,
-            About::Information,
-            message,
-            Some(useful_until),
-        );
+        let late = draft.now() >= candidates::cut_off_at(&draft.record);
+        if late || !candidates::somebody_is_left(&draft.record) {
+            draft.signal(Level::P3, cause);
+        }
+        tell_patient(draft, &format!("sitter:{sitter}:gone"));
     }
     after_leaving(draft);
+    candidates::ask_next(draft);
+}
+
+/// Tells the patient that whoever they asked will not be there, or has not answered.
+fn tell_patient(draft: &mut Draft<'_, '_>, key: &str) {
+    let (patient, planned) = (&draft.record.patient, draft.record.session.planned);
+    let to = Recipient {
+        who: Who::Patient(patient.id),
+        email: patient.email.clone(),
+    };
+    // The dose may still be opened for a while after its time.
+    let unlock_after_min = draft.record.around.protocol.plan.unlock_after_min;
+    let useful_until = planned.at.max(draft.context.now) + minutes(unlock_after_min);
+    let message = Message::SitterChanged {
+        planned_at: planned.at,
+        zone: planned.zone,
+    };
+    draft.tell(
+        key.to_owned(),
+        to,
+        About::Information,
+        message,
+        Some(useful_until),
+    );
 }
 
 fn after_leaving(draft: &mut Draft<'_, '_>) {

@@ -19,6 +19,7 @@ use crate::record::{Decision, PatientRecord, RuleContext, SessionRecord};
 use crate::reminding::steps_due;
 use crate::session::{Hold, SessionState};
 use crate::sharing::sitter_hears_of_lateness;
+use crate::sitting;
 use crate::time::{Instant, minutes};
 use crate::watch::WatchGap;
 
@@ -134,7 +135,9 @@ fn miss(draft: &mut Draft<'_, '_>, duty: &Duty) {
         }
         DutyKind::AnswerInvitation => {
             end_as_missed(draft, duty);
-            no_answer(draft, id, "answer_invitation");
+            if !sitting::lapse(draft, duty) {
+                no_answer(draft, id, "answer_invitation");
+            }
         }
         DutyKind::LogDose => {
             end_as_missed(draft, duty);

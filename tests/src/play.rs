@@ -3,6 +3,8 @@
 //! Each step goes over HTTP through the routes that a phone, a sitter's browser or the clinic uses, and asserts on the
 //! answer. `Play::ready_to_unlock` and the like run the steps that a test is not about.
 
+use std::collections::BTreeMap;
+
 use bedside_protocol::time::{Instant, minutes};
 use chrono::Duration;
 use serde_json::{Value, json};
@@ -167,6 +169,13 @@ impl Play {
         self.invite_sitter().await;
         self.sitter("/accept", &json!({"is_adult": true, "may_be_contacted": true}))
             .expect(200);
+        self.sitter_reads();
+    }
+
+    /// The sitter reads their page and answers its questions.
+    pub fn sitter_reads(&self) {
+        let read = self.sitter("/training", &json!({ "answers": right_answers() }));
+        assert_eq!(read.expect(200).json()["result"], "done");
     }
 
     /// The day before: the patient's and the sitter's items, and the nurse's call.
@@ -443,6 +452,13 @@ impl CasePage {
     pub fn press(&self, act: &str, fields: &[(&str, &str)]) -> Answer {
         self.browser.form(&format!("{}/{act}", self.path), fields)
     }
+}
+
+/// The right answers to the questions about the sitter's page.
+pub fn right_answers() -> BTreeMap<String, String> {
+    let document = bedside_protocol::document::ProtocolDocument::shipped().expect("the shipped document");
+    let questions = document.training.questions.into_iter();
+    questions.map(|question| (question.key, question.right)).collect()
 }
 
 /// Answers to the questions of a row, all good but for `not_well`.

@@ -14,7 +14,9 @@ use uuid::Uuid;
 use crate::answer::{done, done_with, ok, tagged};
 use crate::app::App;
 use crate::auth::{Patient, Reporter};
-use crate::bodies::{AnswerBody, CheckInBody, DoseTimeBody, InvitationBody, VitalsBody, dose_report};
+use crate::bodies::{
+    AnswerBody, CandidatesBody, CheckInBody, DoseTimeBody, InvitationBody, VitalsBody, dose_report,
+};
 use crate::error::{ApiError, Problem};
 use crate::extract::{AnyBody, Body};
 use crate::reporting::{self, HelpCall};
@@ -126,6 +128,22 @@ pub async fn invite_sitter(
 ) -> Result<HttpResponse, ApiError> {
     let invited = reporting::invite(&app, patient.scope(), SessionId::from(*id), body).await?;
     Ok(done_with(StatusCode::CREATED, &invited))
+}
+
+/// Say who is asked to sit, one after the other: the next when the one before says no or does not answer in time.
+#[utoipa::path(tag = "patient", request_body = CandidatesBody, responses(
+    (status = 200, body = ResultView), (status = 409, body = Problem), (status = 422, body = Problem),
+))]
+#[post("/v1/me/sessions/{id}/candidates")]
+pub async fn name_candidates(
+    app: Data<App>,
+    patient: Patient,
+    id: Path<Uuid>,
+    body: Body<CandidatesBody>,
+) -> Result<HttpResponse, ApiError> {
+    Ok(done(
+        &reporting::name_candidates(&app, patient.scope(), SessionId::from(*id), body).await?,
+    ))
 }
 
 /// Remove the sitter, without a reason.

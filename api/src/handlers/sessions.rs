@@ -4,6 +4,7 @@ use actix_web::http::StatusCode;
 use actix_web::web::{Data, Path};
 use actix_web::{HttpResponse, delete, get, post};
 use bedside_protocol::id::{DutyId, SessionId, SitterId};
+use bedside_protocol::overriding;
 use bedside_protocol::planning;
 use bedside_protocol::releasing;
 use bedside_store::{TimelineEntry, TimelineEvent};
@@ -15,7 +16,10 @@ use uuid::Uuid;
 use crate::answer::{done, done_with, ok};
 use crate::app::App;
 use crate::auth::Staff;
-use crate::bodies::{AnswerBody, CheckInBody, DoseTimeBody, InvitationBody, VitalsBody, dose_report};
+use crate::bodies::{
+    AnswerBody, CandidatesBody, CheckInBody, DoseTimeBody, InvitationBody, OverrideBody, VitalsBody,
+    dose_report,
+};
 use crate::error::{ApiError, Problem};
 use crate::extract::{AnyBody, Body};
 use crate::handlers::me::{DoseBody, EmptyBody};
@@ -230,6 +234,46 @@ pub async fn invite_sitter(
 ) -> Result<HttpResponse, ApiError> {
     let invited = reporting::invite(&app, staff.scope(), SessionId::from(*id), body).await?;
     Ok(done_with(StatusCode::CREATED, &invited))
+}
+
+/// Say who is asked to sit, one after the other, for the patient.
+#[utoipa::path(tag = "sessions", request_body = CandidatesBody, responses(
+    (status = 200, body = ResultView), (status = 409, body = Problem), (status = 422, body = Problem),
+))]
+#[post("/v1/sessions/{id}/candidates")]
+pub async fn name_candidates(
+    app: Data<App>,
+    staff: Staff,
+    id: Path<Uuid>,
+    body: Body<CandidatesBody>,
+) -> Result<HttpResponse, ApiError> {
+    Ok(done(
+        &reporting::name_candidates(&app, staff.scope(), SessionId::from(*id), body).await?,
+    ))
+}
+
+/// Decide that an item need not be done, for a while and with a reason. The patient reads "your clinic decided".
+#[utoipa::path(tag = "sessions", request_body = OverrideBody, responses(
+    (status = 200, body = ResultView), (status = 404, body = Problem), (status = 409, body = Problem),
+    (status = 422, body = Problem),
+))]
+#[post("/v1/sessions/{id}/checklist/{item}/override")]
+pub async fn decide_item(
+    app: Data<App>,
+    staff: Staff,
+    path: Path<(Uuid, String)>,
+    body: Body<OverrideBody>,
+) -> Result<HttpResponse, ApiError> {
+    let (id, item) = path.into_inner();
+    let scope = staff.scope();
+    let (once, said) = (body.once(&scope.caller), body.value);
+    let decided = app
+        .store
+        .decide_session(scope, SessionId::from(id), once, move |record, context| {
+            let decision = overriding::decide(record, &item, &said.reason, said.until.0, context)?;
+            Ok((decision, ResultView::said("decided")))
+        });
+    Ok(done(&decided.await?))
 }
 
 /// Remove the sitter.

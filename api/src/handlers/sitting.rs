@@ -14,7 +14,7 @@ use uuid::Uuid;
 use crate::answer::{done, ok};
 use crate::app::App;
 use crate::auth;
-use crate::bodies::{AnswerBody, CheckInBody, VitalsBody, dose_report};
+use crate::bodies::{AnswerBody, CheckInBody, TrainingBody, VitalsBody, dose_report};
 use crate::error::{ApiError, Problem};
 use crate::extract::{AnyBody, Body, RequestId};
 use crate::handlers::me::{DoseBody, EmptyBody, HelpBody};
@@ -22,7 +22,7 @@ use crate::links::{self, SitterLink};
 use crate::parse::{Checks, When};
 use crate::reporting::{self, HelpCall};
 use crate::views::{
-    AnsweredView, CheckedInView, LoggedView, MeasuredView, ResultView, ShowView, SittingView,
+    AnsweredView, CheckedInView, LoggedView, MeasuredView, ResultView, ShowView, SittingView, TrainedView,
 };
 
 /// "Yes, I will sit."
@@ -156,6 +156,29 @@ pub async fn decline(
             Ok((sitting::decline(record, context)?, ResultView::said("declined")))
         });
     Ok(done(&declined.await?))
+}
+
+/// Answer the questions about the page that a sitter reads first.
+#[utoipa::path(tag = "sitter", request_body = TrainingBody, responses(
+    (status = 200, body = TrainedView), (status = 409, body = Problem), (status = 422, body = Problem),
+))]
+#[post("/v1/sitting/{token}/training")]
+pub async fn train(
+    app: Data<App>,
+    request: HttpRequest,
+    token: Path<String>,
+    body: Body<TrainingBody>,
+) -> Result<HttpResponse, ApiError> {
+    let link = acting_link(&app, &request, &token).await?;
+    let scope = link.scope();
+    let (once, answers) = (body.once(&scope.caller), body.value.answers);
+    let trained = app
+        .store
+        .decide_session(scope, link.session, once, move |record, context| {
+            let (decision, trained) = sitting::train(record, &answers, context)?;
+            Ok((decision, TrainedView::of(trained)))
+        });
+    Ok(done(&trained.await?))
 }
 
 /// "I am here", with the code on the patient's phone.

@@ -1,6 +1,7 @@
 //! The signals of a case in words, for whoever took it.
 
 use bedside_protocol::case::{Cause, Signal};
+use bedside_protocol::checklist::AnswerValue;
 use bedside_protocol::document::{CheckRule, InstrumentRules};
 use bedside_protocol::dosing::check_rule_of;
 use bedside_protocol::id::DutyId;
@@ -137,6 +138,24 @@ fn cause_text(about: About<'_>, cause: &Cause, clock: WallClock) -> String {
                 .item(item)
                 .map_or(item.as_str(), |item| item.text.as_str());
             format!("In the preparation, answered against: {text}")
+        }
+        Cause::AddressChanged => {
+            "The patient is at another address today: look up the local dispatcher's number, and the zone"
+                .to_owned()
+        }
+        Cause::PrivateWord { item } => {
+            // Shown also when it was taken back since: somebody may have stood beside them.
+            let said = session.into_iter().flat_map(|record| record.answers.iter().rev());
+            let text = said
+                .filter(|answer| answer.item == *item)
+                .find_map(|answer| match &answer.value {
+                    AnswerValue::Text(text) => Some(text.as_str()),
+                    _ => None,
+                });
+            format!(
+                "For the clinic only, the patient wrote: {}",
+                text.unwrap_or_default()
+            )
         }
         Cause::NoAnswer { owed, .. } => format!("No answer to: {}", spaced(owed)),
         Cause::ZoneChanged { left, too_near } => {

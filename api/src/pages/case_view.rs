@@ -185,6 +185,8 @@ pub struct Mine {
     pub headline: Option<String>,
     /// Whom to call, in this order.
     pub to_call: Vec<ToCall>,
+    /// The patient asked not to have their sitter called between sessions.
+    pub do_not_call_sitter: bool,
     /// Where the patient is.
     pub address: String,
     /// The order, where there is one.
@@ -377,7 +379,11 @@ fn mine(
             .max_by_key(|signal| (signal.level, signal.at))
             .map(|signal| format!("{} {}", clock.at_24h(signal.at), said(signal))),
         to_call: to_call(about),
-        address: patient.address.clone(),
+        do_not_call_sitter: about.session().is_some_and(SessionRecord::sitter_is_not_called),
+        address: about
+            .session()
+            .map_or(patient.address.as_str(), SessionRecord::address_today)
+            .to_owned(),
         order: order_text(about),
         dose: about.session().and_then(|record| dose_text(record, clock)),
         session: about.session().map(|record| state_text(record, clock)),
@@ -404,9 +410,7 @@ fn to_call(about: About<'_>) -> Vec<ToCall> {
         dialled: tel(phone),
     };
     let mut list = Vec::new();
-    let sitter = about
-        .session()
-        .and_then(|record| record.current_sitter().or(record.sitters.last()));
+    let sitter = about.session().and_then(SessionRecord::sitter_to_call);
     if let Some(sitter) = sitter {
         let who = if sitter.state.is_current() {
             "the sitter"

@@ -15,7 +15,7 @@ use bedside_protocol::order::{AfterHold, Instruction, Order, OrderDraft};
 use bedside_protocol::people::{
     Caller, Clinic, CommsStatus, EmergencyContact, OnCallPerson, OnCallPlace, Patient, StaffRole,
 };
-use bedside_protocol::record::{Decision, PatientRecord, RuleContext, SessionRecord, Surroundings};
+use bedside_protocol::record::{Decision, Earlier, PatientRecord, RuleContext, SessionRecord, Surroundings};
 use bedside_protocol::refusal::Refusal;
 use bedside_protocol::sitting::{self, Invitation};
 use bedside_protocol::time::{Instant, Planned, Zone};
@@ -109,13 +109,36 @@ impl Story {
         story
     }
 
-    /// Ben said yes.
-    pub fn accepted() -> Self {
+    /// Ben said yes and has not read his page yet.
+    pub fn not_trained() -> Self {
         let mut story = Self::invited();
         let ben = story.ben();
         story.apply(ben, |record, context| {
             sitting::accept(record, true, true, context)
         });
+        story
+    }
+
+    /// Ben answers the questions about his page, all right but for some.
+    pub fn train(&mut self, wrong: &[(&str, &str)]) {
+        let questions = self.record.around.protocol.training.questions.iter();
+        let mut answers: BTreeMap<String, String> = questions
+            .map(|question| (question.key.clone(), question.right.clone()))
+            .collect();
+        let wrong = wrong
+            .iter()
+            .map(|(key, chosen)| ((*key).to_owned(), (*chosen).to_owned()));
+        answers.extend(wrong);
+        let ben = self.ben();
+        self.apply(ben, |record, context| {
+            Ok(sitting::train(record, &answers, context)?.0)
+        });
+    }
+
+    /// Ben said yes and has read his page.
+    pub fn accepted() -> Self {
+        let mut story = Self::not_trained();
+        story.train(&[]);
         story
     }
 
@@ -142,6 +165,8 @@ impl Story {
             let value = match &item.asks {
                 Asks::YesNo { good, .. } => AnswerValue::YesNo(*good),
                 Asks::Time { .. } => AnswerValue::Time(at("2026-11-21T12:00:00Z")),
+                Asks::Wish | Asks::Address { .. } => AnswerValue::YesNo(true),
+                Asks::Text { tell: Some(_), .. } => continue,
                 _ => AnswerValue::Text("none".into()),
             };
             self.answer(Caller::Patient { person: person(1) }, &item.key, &value);
@@ -422,6 +447,7 @@ pub fn patient_record() -> PatientRecord {
             other_doses: Vec::new(),
             lozenges_taken_elsewhere: Some(0),
             other_open_cases: Vec::new(),
+            earlier: Earlier::default(),
         },
     }
 }

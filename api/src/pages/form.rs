@@ -76,6 +76,15 @@ impl Fields {
         faults.into_result().map(|()| answers)
     }
 
+    /// What was chosen in every field whose name starts with `prefix`, by the rest of the name.
+    pub fn choices(&self, prefix: &str) -> BTreeMap<String, String> {
+        let named = self.0.iter().filter_map(|(name, value)| {
+            let key = name.strip_prefix(prefix)?;
+            Some((key.to_owned(), value.trim().to_owned()))
+        });
+        named.collect()
+    }
+
     /// A whole number from 0 to 9999 in a field that must be filled in.
     pub fn number(&self, name: &str, faults: &mut Faults) -> u32 {
         match self.text(name).map(|text| (text.len() <= 4, text.parse::<u32>())) {

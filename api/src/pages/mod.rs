@@ -17,6 +17,7 @@ mod form;
 mod frame;
 mod mails;
 mod sitter;
+mod sitter_answer;
 mod sitter_preparing;
 mod sitter_running;
 mod sitter_view;
@@ -63,6 +64,7 @@ pub fn register(config: &mut ServiceConfig) {
         .service(shown("/s/{token}", sitter::show))
         .service(acted("/s/{token}/accept", sitter::accept))
         .service(acted("/s/{token}/decline", sitter::decline))
+        .service(acted("/s/{token}/training", sitter::train))
         .service(acted("/s/{token}/present", sitter::present))
         .service(acted("/s/{token}/checklist/{item}", sitter::answer_item))
         .service(acted("/s/{token}/vitals", sitter::measure))

@@ -3,22 +3,20 @@
 //! Looking never changes anything, so a mail scanner may look as often as it likes. The dose and a call for help are
 //! taken from a dead link too, marked as unverified.
 
+use std::collections::BTreeMap;
+
 use actix_web::http::StatusCode;
 use actix_web::web::{self, Data};
 use actix_web::{HttpRequest, HttpResponse};
 use bedside_protocol::answering::{self, CheckedIn};
-use bedside_protocol::checklist::AnswerValue;
-use bedside_protocol::document::{Asks, Item};
 use bedside_protocol::dosing::DoseReport;
 use bedside_protocol::id::DutyId;
-use bedside_protocol::order::{AfterHold, Instruction};
 use bedside_protocol::record::{Decision, RuleContext, SessionRecord};
 use bedside_protocol::refusal::{Fault, Faults, Refusal};
-use bedside_protocol::sitting::CodeAnswer;
-use bedside_protocol::time::{Zone, minutes};
+use bedside_protocol::sitting::{CodeAnswer, Trained};
+use bedside_protocol::time::minutes;
 use bedside_protocol::{measuring, preparation, releasing, sitting};
 use bedside_store::DecideError;
-use chrono::NaiveDateTime;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -26,6 +24,7 @@ use super::dead;
 use super::exchange::{Answer, Sent, from_our_page, html, see_other};
 use super::form::{self, Entered, Fields};
 use super::frame::WallClock;
+use super::sitter_answer::item_value;
 use super::sitter_preparing::MINUTES_AGO;
 use super::sitter_view;
 use crate::app::App;
@@ -38,6 +37,7 @@ use crate::reporting::{self, HelpCall};
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Told {
     Accepted,
+    Trained,
     Here,
     Received,
     Late,
@@ -47,8 +47,9 @@ enum Told {
 }
 
 impl Told {
-    const ALL: [Self; 7] = [
+    const ALL: [Self; 8] = [
         Self::Accepted,
+        Self::Trained,
         Self::Here,
         Self::Received,
         Self::Late,
@@ -60,6 +61,7 @@ impl Told {
     fn name(self) -> &'static str {
         match self {
             Self::Accepted => "accepted",
+            Self::Trained => "read",
             Self::Here => "here",
             Self::Received => "received",
             Self::Late => "late",
@@ -72,6 +74,7 @@ impl Told {
     fn words(self) -> &'static str {
         match self {
             Self::Accepted => "Thank you. Keep this link: the same page guides you on the day.",
+            Self::Trained => "All four are right. Thank you for reading.",
             Self::Here => "Thank you. You are marked as here.",
             Self::Received => "Received. Thank you.",
             Self::Late => "Received. It came after its time; the care team sees both times.",
@@ -236,6 +239,25 @@ pub async fn decline(app: Data<App>, token: web::Path<String>, request: HttpRequ
     let rule =
         |record: &SessionRecord, context: &mut RuleContext<'_>| Ok((sitting::decline(record, context)?, ()));
     visit.decide("decline", Fields::default(), rule, |()| None).await
+}
+
+/// `POST /s/{token}/training`
+pub async fn train(app: Data<App>, token: web::Path<String>, request: HttpRequest, sent: Sent) -> Answer {
+    let visit = match arrive(&app, &token, &request).await? {
+        Ok(visit) => visit,
+        Err(dead) => return Ok(dead),
+    };
+    let fields = sent.fields()?;
+    let answers: BTreeMap<String, String> = fields.choices("answers.");
+    let rule = move |record: &SessionRecord, context: &mut RuleContext<'_>| {
+        sitting::train(record, &answers, context)
+    };
+    // Wrong answers are on record, and the page shows what to read again.
+    visit
+        .decide("training", fields, rule, |trained| {
+            (trained == Trained::Done).then_some(Told::Trained)
+        })
+        .await
 }
 
 /// `POST /s/{token}/present`
@@ -431,64 +453,6 @@ pub async fn help(
     Ok(back(&format!("/s/{}", *token), Some(Told::Help)))
 }
 
-/// An item's answer from the fields of its form.
-fn item_value(item: &Item, fields: &Fields, zone: Zone) -> Result<AnswerValue, Refusal> {
-    let text = || {
-        fields
-            .text("value")
-            .ok_or_else(|| Refusal::invalid("value", "is missing"))
-    };
-    match &item.asks {
-        Asks::YesNo { .. } => {
-            let value = fields
-                .yes_no("value")
-                .ok_or_else(|| Refusal::invalid("value", "choose yes or no"))?;
-            Ok(AnswerValue::YesNo(value))
-        }
-        Asks::Readback => readback(fields),
-        Asks::Text { .. } => Ok(AnswerValue::Text(text()?.to_owned())),
-        Asks::Choice { .. } => Ok(AnswerValue::Choice(text()?.to_owned())),
-        Asks::Time { .. } => {
-            let text = text()?;
-            let local = ["%Y-%m-%dT%H:%M", "%Y-%m-%dT%H:%M:%S"]
-                .iter()
-                .find_map(|format| NaiveDateTime::parse_from_str(text, format).ok())
-                .ok_or_else(|| Refusal::invalid("value", "choose a day and a time"))?;
-            Ok(AnswerValue::Time(zone.resolve(local.date(), local.time())))
-        }
-        // The rule says where these are answered.
-        Asks::Vitals | Asks::Presence => Ok(AnswerValue::Cleared),
-    }
-}
-
-fn readback(fields: &Fields) -> Result<AnswerValue, Refusal> {
-    let mut faults = Faults::default();
-    let mut number = |name: &str| {
-        let chosen = fields.text(name).and_then(|text| text.parse().ok());
-        chosen.unwrap_or_else(|| {
-            faults.push(Fault::new(name, "choose one"));
-            0
-        })
-    };
-    let (lozenge_count, hold_minutes) = (number("lozenge_count"), number("hold_minutes"));
-    let after_hold = match fields.text("after_hold") {
-        Some("spit") => Some(AfterHold::Spit),
-        Some("swallow") => Some(AfterHold::Swallow),
-        _ => {
-            faults.push(Fault::new("after_hold", "choose one"));
-            None
-        }
-    };
-    match after_hold {
-        Some(after_hold) if faults.0.is_empty() => Ok(AnswerValue::Readback(Instruction {
-            lozenge_count,
-            hold_minutes,
-            after_hold,
-        })),
-        _ => Err(Refusal::Invalid(faults)),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -502,41 +466,5 @@ mod tests {
         for other in ["", "done=", "done=<b>", "here", "done=here&done=late"] {
             assert_eq!(Told::in_query(other), None, "{other}");
         }
-    }
-
-    #[test]
-    fn a_read_back_needs_all_three_choices_and_names_those_that_are_missing() {
-        let all = Fields::of(&[
-            ("lozenge_count", "2"),
-            ("hold_minutes", "10"),
-            ("after_hold", "spit"),
-        ]);
-        let chosen = Instruction {
-            lozenge_count: 2,
-            hold_minutes: 10,
-            after_hold: AfterHold::Spit,
-        };
-        assert_eq!(readback(&all), Ok(AnswerValue::Readback(chosen)));
-        let Err(Refusal::Invalid(faults)) = readback(&Fields::of(&[("hold_minutes", "ten")])) else {
-            panic!()
-        };
-        let named: Vec<_> = faults.0.iter().map(|fault| fault.field.as_str()).collect();
-        assert_eq!(named, ["lozenge_count", "hold_minutes", "after_hold"]);
-    }
-
-    #[test]
-    fn a_local_time_is_read_in_the_patients_zone() {
-        let item: Item = serde_json::from_str(
-            r#"{"key":"x","text":"x","phase":"day","actors":["sitter"],"blocks":"never",
-                "asks":{"type":"time","at_least_before_min":60}}"#,
-        )
-        .unwrap();
-        let zone = Zone::named("America/New_York").unwrap();
-        let value = item_value(&item, &Fields::of(&[("value", "2026-11-21T09:30")]), zone);
-        assert_eq!(
-            value,
-            Ok(AnswerValue::Time("2026-11-21T14:30:00Z".parse().unwrap()))
-        );
-        assert!(item_value(&item, &Fields::of(&[("value", "noon")]), zone).is_err());
     }
 }

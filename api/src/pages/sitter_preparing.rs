@@ -3,6 +3,7 @@
 use bedside_protocol::checklist::{Actor, AnswerValue};
 use bedside_protocol::document::{Asks, Item};
 use bedside_protocol::gate::{self, ReasonCode};
+use bedside_protocol::overriding;
 use bedside_protocol::preparation::item_opens_at;
 use bedside_protocol::record::SessionRecord;
 use bedside_protocol::session::SessionState;
@@ -33,6 +34,8 @@ pub struct Preparing {
     pub until: String,
     /// Whether the session is on hold.
     pub held: bool,
+    /// Whether the order is another one than at the last dose.
+    pub order_changed: bool,
     /// The dose, where the patient's screen is unlocked or was.
     pub dose: Option<DoseCard>,
     /// Steps that can be done now, the first of which is the one thing.
@@ -105,8 +108,35 @@ pub enum StepForm {
     },
     /// One of some choices.
     Choice(Choices),
+    /// A whole number in a unit.
+    Number {
+        /// The unit.
+        unit: String,
+        /// As it was typed.
+        value: String,
+        /// What is wrong with it.
+        fault: Option<String>,
+    },
+    /// Reading the page and answering its questions.
+    Training {
+        /// The parts to be read.
+        parts: Vec<Part>,
+        /// Whether they are to be read once more.
+        again: bool,
+        /// The questions.
+        questions: Vec<Choices>,
+    },
     /// Nothing to send now, and why.
     Nothing(String),
+}
+
+/// A part of the page that a sitter reads first.
+#[derive(Debug)]
+pub struct Part {
+    /// Its heading.
+    pub heading: String,
+    /// Its text.
+    pub text: String,
 }
 
 /// The four digits.
@@ -127,11 +157,15 @@ pub fn preparing(record: &SessionRecord, sitter: &Sitter, clock: WallClock, ente
         .checklist
         .iter()
         .filter(|item| item.actors.contains(&Actor::Sitter));
+    // Whoever sees this page has said yes.
+    let own = own.filter(|item| item.asks != Asks::Sitter);
     for item in own.filter(|item| record.session.state.takes_preparation() && asked(record, item)) {
         let opens = item_opens_at(record, item);
         if clock.now < opens {
             later.push((item.text.clone(), clock.at(opens)));
-        } else if gate::open_reason(record, item, Actor::Sitter, clock.now).is_some() {
+        } else if gate::open_reason(record, item, Actor::Sitter, clock.now).is_some()
+            && overriding::in_force(record, &item.key, clock.now).is_none()
+        {
             open.push((item.any_actor, step(record, sitter, item, clock, entered)));
         } else {
             done.push(step(record, sitter, item, clock, entered));
@@ -169,6 +203,7 @@ pub fn preparing(record: &SessionRecord, sitter: &Sitter, clock: WallClock, ente
         planned: clock.at_with_zone(planned),
         until: clock.zone.clock_12h(stays_until(record)),
         held,
+        order_changed: record.order_changed(),
         dose,
         open,
         done,
@@ -227,7 +262,14 @@ fn step(record: &SessionRecord, sitter: &Sitter, item: &Item, clock: WallClock, 
     let form_name = format!("checklist/{}", item.key);
     let back = entered.of(&form_name);
     let form = match &item.asks {
-        Asks::YesNo { .. } => StepForm::YesNo,
+        Asks::YesNo { .. } | Asks::Wish => StepForm::YesNo,
+        Asks::Training => training(record, sitter, clock.now, item, entered.of("training")),
+        Asks::Sitter => StepForm::Nothing("You said yes. Thank you.".to_owned()),
+        Asks::Number { unit, .. } => StepForm::Number {
+            unit: unit.clone(),
+            value: back.map(|back| back.value("value")).unwrap_or_default(),
+            fault: back.and_then(|back| back.fault("value").or_else(|| back.fault("value.number"))),
+        },
         Asks::Presence => StepForm::Code(code_form(record, sitter, clock, entered)),
         Asks::Vitals => StepForm::Vitals(VitalsFields::new(
             "vitals",
@@ -241,7 +283,7 @@ fn step(record: &SessionRecord, sitter: &Sitter, item: &Item, clock: WallClock, 
             value: back.map(|back| back.value("value")).unwrap_or_default(),
             fault: back.and_then(|back| back.fault("value")),
         },
-        Asks::Text { max_chars } => StepForm::Text {
+        Asks::Text { max_chars, .. } | Asks::Address { max_chars, .. } => StepForm::Text {
             value: back.map(|back| back.value("value")).unwrap_or_default(),
             max_chars: *max_chars,
             fault: back.and_then(|back| back.fault("value")),
@@ -264,6 +306,47 @@ fn step(record: &SessionRecord, sitter: &Sitter, item: &Item, clock: WallClock, 
         text: item.text.clone(),
         state: state_words(record, sitter, item, clock),
         form,
+    }
+}
+
+/// The page to read and its questions; after wrong answers only the parts that hold the right ones, and once all are right the
+/// page alone.
+fn training(
+    record: &SessionRecord,
+    sitter: &Sitter,
+    now: Instant,
+    item: &Item,
+    back: Option<&Entered>,
+) -> StepForm {
+    let asked = gate::open_reason(record, item, Actor::Sitter, now).is_some();
+    let training = &record.around.protocol.training;
+    let again = !sitter.read_again.is_empty();
+    let wrong = |part: &str| {
+        let mut questions = training.questions.iter();
+        questions.any(|it| it.part == part && sitter.read_again.contains(&it.key))
+    };
+    let parts = training.page.iter().filter(|part| !again || wrong(&part.key));
+    let questions = training.questions.iter().filter(|_| asked);
+    let questions = questions.map(|question| {
+        let options = question
+            .options
+            .iter()
+            .map(|option| (option.key.clone(), option.text.clone()));
+        let (id, name) = (
+            format!("training-{}", question.key),
+            format!("answers.{}", question.key),
+        );
+        Choices::new(&id, &name, &question.text, options.collect(), back)
+    });
+    StepForm::Training {
+        parts: parts
+            .map(|part| Part {
+                heading: part.heading.clone(),
+                text: part.text.clone(),
+            })
+            .collect(),
+        again,
+        questions: questions.collect(),
     }
 }
 
@@ -345,11 +428,28 @@ fn plausible(usual: &[u32], ordered: u32, range: bedside_protocol::document::Ran
 }
 
 fn state_words(record: &SessionRecord, sitter: &Sitter, item: &Item, clock: WallClock) -> Option<String> {
+    if overriding::in_force(record, &item.key, clock.now).is_some() {
+        return Some("The clinic decided that this need not be done.".to_owned());
+    }
     let reason = gate::open_reason(record, item, Actor::Sitter, clock.now);
     let code = reason.as_ref().map(|reason| reason.code);
     match (&item.asks, code) {
         (Asks::Presence, Some(ReasonCode::ItemExpired)) => {
             Some("You said so a while ago. Please type the code on their phone once more.".to_owned())
+        }
+        (Asks::Training, _) if !sitter.read_again.is_empty() => Some(format!(
+            "{} not right. Nothing is lost: read this part again, then answer all of them once more.",
+            match sitter.read_again.len() {
+                1 => "One answer was".to_owned(),
+                more => format!("{more} answers were"),
+            }
+        )),
+        (Asks::Training, Some(ReasonCode::ItemExpired)) => {
+            Some("It is some time since you read this. Please read it once more.".to_owned())
+        }
+        (Asks::Training, None) => {
+            let at = gate::trained_at(record)?;
+            Some(format!("You read this on {}.", clock.day(at)))
         }
         (Asks::Presence, None) => match sitter.state {
             SitterState::Present { at } => Some(format!("You said so at {}.", clock.at(at))),

@@ -292,3 +292,69 @@ fn a_second_dose_moves_the_time_of_the_release_on_the_page_and_for_the_phones() 
     assert_eq!(release_from(&story), ("5:50 PM".to_owned(), second));
     assert!(!told_for(&story, first));
 }
+
+#[test]
+fn a_sitter_reads_the_page_first_and_after_wrong_answers_the_parts_that_hold_the_right_ones() {
+    let mut story = Story::not_trained();
+    let page = html("sitter-training", &story, &fresh());
+    for part in &story.record.around.protocol.training.page {
+        assert!(
+            page.contains(&format!("<h3>{}</h3>", part.heading)),
+            "{}",
+            part.heading
+        );
+    }
+    assert!(page.contains("action=\"/s/token/training\"") && page.contains("Read this first"));
+    assert!(!page.contains(" checked"), "nothing is chosen beforehand");
+    story.train(&[("stay", "hour")]);
+    let page = html("sitter-training-again", &story, &fresh());
+    assert!(page.contains("Read this again") && page.contains("One answer was not right"));
+    assert!(page.contains("<h3>How long you stay</h3>") && !page.contains("<h3>The lozenge</h3>"));
+    assert!(
+        page.contains("name=\"answers.red_flags\""),
+        "all are answered once more"
+    );
+    story.train(&[]);
+    let page = html("sitter-trained", &story, &fresh());
+    assert!(!page.contains("/s/token/training"));
+    assert!(page.contains("You read this on"), "it can be read again");
+}
+
+#[test]
+fn a_form_that_lacks_an_answer_comes_back_with_what_was_chosen() {
+    let fields = Fields::of(&[("answers.stay", "released")]);
+    let refusal = Refusal::invalid("answers.red_flags", "choose one");
+    let entered = Entered::refused("training", fields, &refusal);
+    let page = html("sitter-training-fault", &Story::not_trained(), &entered);
+    assert!(
+        page.contains("id=\"training-red_flags-fault\">Choose one."),
+        "{page}"
+    );
+    assert!(page.contains("name=\"answers.stay\" value=\"released\" required checked"));
+}
+
+#[test]
+fn an_order_that_is_not_the_same_as_last_time_is_said_above_everything() {
+    let mut story = Story::window_open();
+    let words = "The order is not the same as last time";
+    assert!(!html("sitter-window", &story, &fresh()).contains(words));
+    story.record.around.earlier.order_version = Some(7);
+    assert!(html("sitter-order-changed", &story, &fresh()).contains(words));
+}
+
+#[test]
+fn what_the_clinic_decided_is_said_and_not_asked() {
+    let mut story = Story::window_open();
+    let prescriber = Caller::Staff {
+        person: person(13),
+        roles: vec![bedside_protocol::people::StaffRole::Prescriber],
+    };
+    assert!(html("sitter-window", &story, &fresh()).contains("/checklist/sitter_fit"));
+    let until = story.now + chrono::Duration::minutes(30);
+    story.apply(prescriber, |record, context| {
+        bedside_protocol::overriding::decide(record, "sitter_fit", "spoke to Ben", until, context)
+    });
+    let page = html("sitter-decided", &story, &fresh());
+    assert!(page.contains("The clinic decided that this need not be done."));
+    assert!(!page.contains("spoke to Ben"), "the reason is the clinic's");
+}

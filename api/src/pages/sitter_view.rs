@@ -227,6 +227,12 @@ fn over(record: &SessionRecord, sitter: &Sitter) -> Option<Over> {
                 format!("{name} has been told."),
             );
         }
+        SitterState::Lapsed { .. } => {
+            return end(
+                "Somebody else was asked.",
+                format!("There was no answer in time, and {name} needed one. Thank you all the same."),
+            );
+        }
         SitterState::Left { .. } if running => {
             return end(
                 "The care team knows that you must leave.",

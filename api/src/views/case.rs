@@ -156,6 +156,9 @@ pub struct ContactView {
     pub patient_phone: String,
     /// Where they are.
     pub address: String,
+    /// The patient asked not to have their sitter called between sessions: nobody's name and number stand here then.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub do_not_call_sitter: bool,
     /// The sitter's name.
     pub sitter_name: Option<String>,
     /// The sitter's number.
@@ -169,11 +172,14 @@ pub struct ContactView {
 impl ContactView {
     /// The numbers of a session's people.
     pub fn of(patient: &Patient, record: Option<&SessionRecord>) -> Self {
-        let sitter = record.and_then(|record| record.current_sitter().or(record.sitters.last()));
+        let sitter = record.and_then(SessionRecord::sitter_to_call);
         Self {
+            do_not_call_sitter: record.is_some_and(SessionRecord::sitter_is_not_called),
             patient_name: patient.name.clone(),
             patient_phone: patient.phone.clone(),
-            address: patient.address.clone(),
+            address: record
+                .map_or(patient.address.as_str(), SessionRecord::address_today)
+                .to_owned(),
             sitter_name: sitter.map(|sitter| sitter.name.clone()),
             sitter_phone: sitter.map(|sitter| sitter.phone.clone()),
             contact_name: patient.emergency_contact.name.clone(),

@@ -40,7 +40,7 @@ pub use shared::{
     AsksView, DoseView, ItemView, OrderView, PlannedView, RangeView, ReadbackChoicesView, ReasonView,
     RedFlagView, SessionRow, WordsView, checklist, red_flags,
 };
-pub use sitting::{SatSessionView, SittingView};
+pub use sitting::{CandidateView, SatSessionView, SittingView, TrainedView};
 pub use today::{GateView, OwnSessionView, OwnSitterView, TodayPatient, TodayView};
 pub use trends::{TrendsView, VitalsTrendView, score_series, vitals_series};
 pub use worklist::{WorklistEntryView, WorklistView};

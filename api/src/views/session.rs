@@ -8,7 +8,7 @@ use bedside_protocol::duty::{Duty, DutyKind, DutyState};
 use bedside_protocol::gate;
 use bedside_protocol::instruments::Answers;
 use bedside_protocol::record::SessionRecord;
-use bedside_protocol::session::{Hold, SessionMove, SessionState};
+use bedside_protocol::session::{Hold, Override, SessionMove, SessionState};
 use bedside_protocol::sitter::Sitter;
 use bedside_protocol::time::Instant;
 use bedside_protocol::vitals::{Phase, Reading};
@@ -20,6 +20,7 @@ use uuid::Uuid;
 
 use super::running::{CheckInView, ReleaseView, check_ins, release};
 use super::shared::{DoseView, ItemView, OrderView, PlannedView, ReasonView, SessionRow, checklist};
+use super::sitting::CandidateView;
 
 /// A session.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
@@ -46,6 +47,17 @@ pub struct StaffSessionView {
     pub order: Option<OrderView>,
     /// Every sitter that was asked, oldest first.
     pub sitters: Vec<StaffSitterView>,
+    /// Who is asked to sit next, in this order.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub candidates: Vec<CandidateView>,
+    /// The patient asked not to have their sitter called between sessions.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub do_not_call_sitter: bool,
+    /// Where the patient is today, by what they said last.
+    pub address_today: String,
+    /// What clinicians decided about items, oldest first; the last of an item counts.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub overrides: Vec<OverrideView>,
     /// The preparation, item by item and actor by actor.
     pub checklist: Vec<ItemView>,
     /// Why the dose is not open; empty from the dose on.
@@ -113,16 +125,23 @@ pub struct StaffSitterView {
     /// Since when mail to their address is refused; absent when it is not.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub mail_refused_since: Option<DateTime<Utc>>,
-    /// `invited`, `accepted`, `declined`, `withdrawn`, `present`, `left` or `removed`.
+    /// `invited`, `accepted`, `declined`, `withdrawn`, `present`, `lapsed`, `left` or `removed`.
     pub state: String,
     /// When they were asked.
     pub invited_at: DateTime<Utc>,
     /// When they said that they are of age and may be contacted.
     pub consented_at: Option<DateTime<Utc>>,
+    /// When they read their page and answered its questions, for this session.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub trained_at: Option<DateTime<Utc>>,
 }
 
 impl StaffSitterView {
-    fn of(sitter: &Sitter) -> Self {
+    fn of(record: &SessionRecord, sitter: &Sitter) -> Self {
+        let mut known = record.session.known_sitters.iter();
+        let trained_at = known
+            .find(|it| it.email == sitter.email)
+            .and_then(|it| it.trained_at);
         Self {
             id: sitter.id.uuid(),
             name: sitter.name.clone(),
@@ -132,6 +151,34 @@ impl StaffSitterView {
             state: sitter.state.name().to_owned(),
             invited_at: sitter.invited_at,
             consented_at: sitter.consented_at,
+            trained_at,
+        }
+    }
+}
+
+/// A clinician decided that an item need not be done.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+pub struct OverrideView {
+    /// The item.
+    pub item: String,
+    /// Why.
+    pub reason: String,
+    /// By whom, as a kind and an id.
+    pub by: String,
+    /// When.
+    pub at: DateTime<Utc>,
+    /// Until when.
+    pub until: DateTime<Utc>,
+}
+
+impl OverrideView {
+    fn of(decided: &Override) -> Self {
+        Self {
+            item: decided.item.clone(),
+            reason: decided.reason.clone(),
+            by: decided.by.audit_name(),
+            at: decided.at,
+            until: decided.until,
         }
     }
 }
@@ -162,6 +209,7 @@ impl AnswerView {
             AnswerValue::YesNo(yes) => ("yes_no", json!(yes)),
             AnswerValue::Time(at) => ("time", json!(at)),
             AnswerValue::Text(text) => ("text", json!(text)),
+            AnswerValue::Number(given) => ("number", json!({"number": given.number, "unit": given.unit})),
             AnswerValue::Choice(choice) => ("choice", json!(choice)),
             AnswerValue::Readback(read) => (
                 "readback",
@@ -407,7 +455,15 @@ impl StaffSessionView {
             moves: session.moves.iter().map(MoveView::of).collect(),
             dose: session.dose.as_ref().map(DoseView::of),
             order: record.order.as_ref().map(OrderView::of),
-            sitters: record.sitters.iter().map(StaffSitterView::of).collect(),
+            sitters: record
+                .sitters
+                .iter()
+                .map(|sitter| StaffSitterView::of(record, sitter))
+                .collect(),
+            candidates: session.candidates.iter().map(CandidateView::of).collect(),
+            do_not_call_sitter: record.sitter_is_not_called(),
+            address_today: record.address_today().to_owned(),
+            overrides: session.overrides.iter().map(OverrideView::of).collect(),
             checklist: checklist(record, None, now),
             gate_reasons: reasons.iter().map(ReasonView::of).collect(),
             answers: record.answers.iter().map(AnswerView::of).collect(),

@@ -4,6 +4,7 @@ use bedside_protocol::checklist::Actor;
 use bedside_protocol::document::{Asks, Blocks, Item, Range, Words};
 use bedside_protocol::gate::{self, Reason, ReasonCode};
 use bedside_protocol::order::{AfterHold, Order};
+use bedside_protocol::overriding;
 use bedside_protocol::preparation;
 use bedside_protocol::record::SessionRecord;
 use bedside_protocol::session::{Dose, Session};
@@ -154,7 +155,8 @@ pub struct ReadbackChoicesView {
 /// What an item asks.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 pub struct AsksView {
-    /// `yes_no`, `time`, `text`, `choice`, `readback`, `vitals` or `presence`: the `type` of its answer.
+    /// `yes_no`, `time`, `text`, `number`, `choice` or `readback`: the `type` of its answer. A `wish` takes a `yes_no`, and so
+    /// does an `address`, or a `text` with another one. `vitals`, `presence`, `sitter` and `training` are done elsewhere.
     #[serde(rename = "type")]
     pub kind: String,
     /// For `choice`: what may be chosen.
@@ -163,6 +165,15 @@ pub struct AsksView {
     /// For `text`: most characters.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub max_chars: Option<usize>,
+    /// For `number`: its unit.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub unit: Option<String>,
+    /// For `number`: the least that can be meant.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub least: Option<i64>,
+    /// For `number`: the most that can be meant.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub most: Option<i64>,
     /// For `time`: minutes it must lie before the dose.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub at_least_before_min: Option<i64>,
@@ -177,6 +188,9 @@ impl AsksView {
             kind: item.asks.name().to_owned(),
             options: Vec::new(),
             max_chars: None,
+            unit: None,
+            least: None,
+            most: None,
             at_least_before_min: None,
             choices: None,
         };
@@ -186,8 +200,16 @@ impl AsksView {
                 at_least_before_min: Some(*at_least_before_min),
                 ..bare
             },
-            Asks::Text { max_chars } => Self {
+            Asks::Text { max_chars, .. } | Asks::Address { max_chars, .. } => Self {
                 max_chars: Some(*max_chars),
+                ..bare
+            },
+            Asks::Number {
+                unit, least, most, ..
+            } => Self {
+                unit: Some(unit.clone()),
+                least: Some(*least),
+                most: Some(*most),
                 ..bare
             },
             Asks::Choice { options } => Self {
@@ -204,7 +226,12 @@ impl AsksView {
                 }),
                 ..bare
             },
-            Asks::YesNo { .. } | Asks::Vitals | Asks::Presence => bare,
+            Asks::YesNo { .. }
+            | Asks::Wish
+            | Asks::Vitals
+            | Asks::Presence
+            | Asks::Sitter
+            | Asks::Training => bare,
         }
     }
 }
@@ -216,7 +243,7 @@ pub struct ItemView {
     pub key: String,
     /// What the person reads.
     pub text: String,
-    /// `day_before`, `day`, `last_hour` or `last_quarter`.
+    /// `week_before`, `day_before`, `day`, `last_hour` or `last_quarter`.
     pub phase: String,
     /// Whose it is: `patient`, `sitter` or `nurse`.
     pub actor: String,
@@ -228,8 +255,11 @@ pub struct ItemView {
     pub blocks: bool,
     /// From when it can be answered.
     pub opens_at: DateTime<Utc>,
-    /// `open`, `done`, `expired`, `not_open` or `not_good`.
+    /// `open`, `done`, `decided`, `expired`, `not_open` or `not_good`. `decided` by the clinic: it need not be done.
     pub status: String,
+    /// Until when the clinic's decision holds.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub decided_until: Option<DateTime<Utc>>,
     /// When the answer that counts was given.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub answered_at: Option<DateTime<Utc>>,
@@ -251,11 +281,13 @@ pub fn checklist(record: &SessionRecord, whose: Option<Actor>, now: Instant) -> 
 fn item_view(record: &SessionRecord, item: &Item, actor: Actor, now: Instant) -> ItemView {
     let opens_at = preparation::item_opens_at(record, item);
     let open = gate::open_reason(record, item, actor, now);
+    let decided = overriding::in_force(record, &item.key, now).filter(|_| open.is_some());
     let status = match open.as_ref().map(|reason| reason.code) {
         None => "done",
+        Some(_) if decided.is_some() => "decided",
         Some(ReasonCode::ItemExpired) => "expired",
         Some(ReasonCode::ItemOpen) if now < opens_at => "not_open",
-        Some(ReasonCode::ItemOpen) => "open",
+        Some(ReasonCode::ItemOpen | ReasonCode::NoSitter | ReasonCode::SitterNotAccepted) => "open",
         Some(_) => "not_good",
     };
     ItemView {
@@ -269,7 +301,11 @@ fn item_view(record: &SessionRecord, item: &Item, actor: Actor, now: Instant) ->
         opens_at,
         status: status.to_owned(),
         answered_at: gate::latest_answer(record, item, actor).map(|answer| answer.observed_at),
-        reason: open.map(|reason| reason.message),
+        decided_until: decided.map(|decided| decided.until),
+        reason: open.map(|reason| match decided {
+            Some(_) => "Your clinic decided that this need not be done.".to_owned(),
+            None => reason.message,
+        }),
     }
 }
 

@@ -2,12 +2,16 @@
 
 use bedside_protocol::answering;
 use bedside_protocol::checklist::Actor;
+use bedside_protocol::document::Asks;
 use bedside_protocol::duty::OwedBy;
+use bedside_protocol::gate;
 use bedside_protocol::id::SitterId;
 use bedside_protocol::record::SessionRecord;
-use bedside_protocol::time::Instant;
+use bedside_protocol::session::Candidate;
+use bedside_protocol::sitting::Trained;
+use bedside_protocol::time::{Instant, minutes};
 use chrono::{DateTime, Utc};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::running::{CheckInView, NextView, ReleaseView, check_ins, next_steps, release};
@@ -18,7 +22,7 @@ use super::shared::{ItemView, OrderView, PlannedView, RedFlagView, WordsView, ch
 pub struct SittingView {
     /// The server's clock.
     pub now: DateTime<Utc>,
-    /// `invited`, `accepted`, `declined`, `withdrawn`, `present`, `left` or `removed`.
+    /// `invited`, `accepted`, `declined`, `withdrawn`, `present`, `lapsed`, `left` or `removed`.
     pub sitter_state: String,
     /// Words and numbers, always shown.
     pub words: WordsView,
@@ -27,6 +31,142 @@ pub struct SittingView {
     /// The session, for who is its sitter now.
     #[serde(flatten)]
     pub session: Option<SatSessionView>,
+}
+
+/// Somebody who is asked to sit when the one before does not.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+pub struct CandidateView {
+    /// What the patient calls them.
+    pub name: String,
+    /// Their own address.
+    pub email: String,
+    /// Their telephone number.
+    pub phone: String,
+    /// They have so many minutes to answer, where it is not the protocol's own number.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub answer_within_min: Option<i64>,
+}
+
+impl CandidateView {
+    /// The view of a candidate.
+    pub fn of(candidate: &Candidate) -> Self {
+        Self {
+            name: candidate.name.clone(),
+            email: candidate.email.clone(),
+            phone: candidate.phone.clone(),
+            answer_within_min: candidate.answer_within_min,
+        }
+    }
+}
+
+/// What became of the answers to the questions about the sitter's page.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct TrainedView {
+    /// `done` or `read_again`.
+    pub result: String,
+    /// The questions that were not answered right: the parts of the page that they are about are to be read again.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub read_again: Vec<String>,
+}
+
+impl TrainedView {
+    /// The view of what a rule said.
+    pub fn of(trained: Trained) -> Self {
+        match trained {
+            Trained::Done => Self {
+                result: "done".to_owned(),
+                read_again: Vec::new(),
+            },
+            Trained::ReadAgain { questions } => Self {
+                result: "read_again".to_owned(),
+                read_again: questions,
+            },
+        }
+    }
+}
+
+/// The sitter's page and the questions about it; which answer is right stays with the server.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+pub struct TrainingView {
+    /// Until when what was read is good; absent where it is to be read.
+    pub good_until: Option<DateTime<Utc>>,
+    /// The page, part by part.
+    pub page: Vec<TrainingPartView>,
+    /// The questions.
+    pub questions: Vec<TrainingQuestionView>,
+}
+
+/// A part of the page.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+pub struct TrainingPartView {
+    /// Its key.
+    pub key: String,
+    /// Its heading.
+    pub heading: String,
+    /// Its text.
+    pub text: String,
+}
+
+/// A question about the page.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+pub struct TrainingQuestionView {
+    /// Its key.
+    pub key: String,
+    /// The part of the page that answers it.
+    pub part: String,
+    /// What is asked.
+    pub text: String,
+    /// What can be chosen.
+    pub options: Vec<TrainingOptionView>,
+    /// The last answer was wrong: the part is to be read again.
+    pub read_again: bool,
+}
+
+/// Something to choose.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+pub struct TrainingOptionView {
+    /// Its key.
+    pub key: String,
+    /// What the sitter reads.
+    pub text: String,
+}
+
+impl TrainingView {
+    fn of(record: &SessionRecord, now: Instant) -> Option<Self> {
+        let protocol = &record.around.protocol;
+        let item = protocol
+            .checklist
+            .iter()
+            .find(|item| item.asks == Asks::Training)?;
+        let sitter = record.current_sitter()?;
+        let good_until = gate::trained_at(record)
+            .zip(item.valid_for_min)
+            .map(|(at, valid_for_min)| at + minutes(valid_for_min))
+            .filter(|until| *until >= now);
+        let page = protocol.training.page.iter().map(|part| TrainingPartView {
+            key: part.key.clone(),
+            heading: part.heading.clone(),
+            text: part.text.clone(),
+        });
+        let questions = protocol.training.questions.iter().map(|question| {
+            let options = question.options.iter().map(|option| TrainingOptionView {
+                key: option.key.clone(),
+                text: option.text.clone(),
+            });
+            TrainingQuestionView {
+                key: question.key.clone(),
+                part: question.part.clone(),
+                text: question.text.clone(),
+                options: options.collect(),
+                read_again: sitter.read_again.contains(&question.key),
+            }
+        });
+        Some(Self {
+            good_until,
+            page: page.collect(),
+            questions: questions.collect(),
+        })
+    }
 }
 
 /// What the present sitter sees of a session.
@@ -42,6 +182,11 @@ pub struct SatSessionView {
     pub dosed_at: Option<DateTime<Utc>>,
     /// The order, to be read back together.
     pub order: Option<OrderView>,
+    /// The order is another one than at the last dose: say so before it is read.
+    pub order_changed: bool,
+    /// The page to read before sitting, where the protocol has one; from the dose on nothing is read.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub training: Option<TrainingView>,
     /// The sitter's own items.
     pub checklist: Vec<ItemView>,
     /// The check to answer now.
@@ -79,6 +224,8 @@ impl SatSessionView {
             state: record.session.state.name().to_owned(),
             dosed_at: record.session.dose.as_ref().map(|dose| dose.taken_at),
             order: OrderView::for_reader(record, Actor::Sitter),
+            order_changed: record.order_changed(),
+            training: TrainingView::of(record, now).filter(|_| record.session.state.is_before_dose()),
             checklist: checklist(record, Some(Actor::Sitter), now),
             check_now: check_ins
                 .iter()

@@ -17,6 +17,7 @@ use super::running::{CheckInView, NextView, ReleaseView, check_ins, next_steps, 
 use super::shared::{
     DoseView, ItemView, OrderView, PlannedView, ReasonView, RedFlagView, WordsView, checklist, red_flags,
 };
+use super::sitting::CandidateView;
 
 /// Everything a patient's phone needs.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
@@ -84,7 +85,7 @@ pub struct OwnSitterView {
     pub id: Uuid,
     /// What the patient called them.
     pub name: String,
-    /// `invited`, `accepted`, `declined`, `withdrawn`, `present`, `left` or `removed`.
+    /// `invited`, `accepted`, `declined`, `withdrawn`, `present`, `lapsed`, `left` or `removed`.
     pub state: String,
     /// The four digits the sitter types; shown on the patient's own phone only.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -121,10 +122,15 @@ pub struct OwnSessionView {
     pub unlocked_until: Option<DateTime<Utc>>,
     /// The signed order.
     pub order: Option<OrderView>,
+    /// The order is another one than at the last dose: say so before it is read.
+    pub order_changed: bool,
     /// The preparation, item by item, every actor's.
     pub checklist: Vec<ItemView>,
     /// The present sitter, or the last one.
     pub sitter: Option<OwnSitterView>,
+    /// Who is asked to sit next, in this order.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub candidates: Vec<CandidateView>,
     /// Whether the dose may be unlocked; absent from the dose on.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub gate: Option<GateView>,
@@ -156,7 +162,9 @@ impl OwnSessionView {
             dose: session.dose.as_ref().map(DoseView::of),
             unlocked_until: gate::unlocked_until(record, now),
             order: OrderView::for_reader(record, Actor::Patient),
+            order_changed: record.order_changed(),
             checklist: checklist(record, None, now),
+            candidates: session.candidates.iter().map(CandidateView::of).collect(),
             sitter: record
                 .current_sitter()
                 .or(record.sitters.last())

@@ -2,8 +2,9 @@
 
 use std::collections::BTreeSet;
 
-use super::{CheckDue, DocumentFault, ProtocolDocument};
+use super::{Asks, CheckDue, DocumentFault, ProtocolDocument};
 use crate::case::Level;
+use crate::checklist::Actor;
 use crate::duty::OwedBy;
 use crate::ladder::{Audience, Ladder, Rung};
 
@@ -21,6 +22,8 @@ impl ProtocolDocument {
         self.check_numbers()?;
         self.roster.check()?;
         self.course.check()?;
+        self.training.check()?;
+        self.check_checklist()?;
         self.instruments.check()?;
         self.enrolment.check()?;
         self.follow_up.check()?;
@@ -92,6 +95,74 @@ impl ProtocolDocument {
         Ok(())
     }
 
+    fn check_checklist(&self) -> Result<(), DocumentFault> {
+        for (index, item) in self.checklist.iter().enumerate() {
+            let path = format!("checklist[{index}]");
+            let fault =
+                |field: &str, message: &str| Err(DocumentFault::new(format!("{path}.{field}"), message));
+            if item.actors.is_empty() {
+                return fault("actors", "must not be empty");
+            }
+            match &item.asks {
+                Asks::Number {
+                    unit,
+                    least,
+                    most,
+                    good_from,
+                    good_to,
+                    ..
+                } => {
+                    if unit.trim().is_empty() {
+                        return fault("asks.unit", "must not be empty");
+                    }
+                    if least > most {
+                        return fault("asks.most", "is below `least`");
+                    }
+                    if good_from.unwrap_or(*least) > good_to.unwrap_or(*most) {
+                        return fault("asks.good_to", "is below `good_from`");
+                    }
+                }
+                Asks::Training if self.training.questions.is_empty() => {
+                    return fault("asks", "there is no `training` with questions");
+                }
+                Asks::Presence | Asks::Sitter | Asks::Training if item.actors != [Actor::Sitter] => {
+                    return fault("actors", "only the sitter does this");
+                }
+                _ => {}
+            }
+        }
+        let rules = &self.preparation;
+        for (index, key) in rules.never_overridden.iter().enumerate() {
+            if self.item(key).is_none() {
+                let path = format!("preparation.never_overridden[{index}]");
+                return Err(DocumentFault::new(path, format!("there is no item `{key}`")));
+            }
+        }
+        if let Some(key) = &rules.sitter_calls_item
+            && self.item(key).is_none_or(|item| item.asks != Asks::Wish)
+        {
+            return Err(DocumentFault::new(
+                "preparation.sitter_calls_item",
+                format!("there is no item `{key}` that asks for a wish"),
+            ));
+        }
+        if rules.week_opens_before_min <= self.plan.prep_opens_before_min {
+            return Err(DocumentFault::new(
+                "preparation.week_opens_before_min",
+                format!("must be more than {}", self.plan.prep_opens_before_min),
+            ));
+        }
+        for (path, value) in [
+            ("preparation.override_max_min", rules.override_max_min),
+            ("sitter.cut_off_before_min", self.sitter.cut_off_before_min),
+        ] {
+            if value < 0 {
+                return Err(DocumentFault::new(path, "must not be negative"));
+            }
+        }
+        Ok(())
+    }
+
     fn check_references(&self) -> Result<(), DocumentFault> {
         let table = &self.timetable;
         let named = [
@@ -119,14 +190,6 @@ impl ProtocolDocument {
             if self.item(key).is_none() {
                 let path = format!("timetable.confirm_plan.items[{index}]");
                 return Err(DocumentFault::new(path, format!("there is no item `{key}`")));
-            }
-        }
-        for (index, item) in self.checklist.iter().enumerate() {
-            if item.actors.is_empty() {
-                return Err(DocumentFault::new(
-                    format!("checklist[{index}].actors"),
-                    "must not be empty",
-                ));
             }
         }
         let reminders = table.ladders.iter();

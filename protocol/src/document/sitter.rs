@@ -22,4 +22,11 @@ pub struct SitterRules {
     pub stays_after_first_dose_min: i64,
     /// The reminder ladder of the invitation.
     pub ladder: String,
+    /// So many people at most may stand on the list of who is asked one after the other; 0 where there is no list.
+    #[serde(default)]
+    pub candidates_max: usize,
+    /// Whoever has somebody after them on the list must answer so many minutes before the planned time; a sitter who drops out
+    /// later is told to the care team also while somebody is left.
+    #[serde(default)]
+    pub cut_off_before_min: i64,
 }

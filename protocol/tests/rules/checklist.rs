@@ -109,7 +109,9 @@ fn other_answers_leave_the_item_open() {
     ] {
         assert_eq!(play.item(Actor::Patient, item, value).unwrap(), outcome, "{item}");
     }
-    assert_eq!(play.record.watch.cases.len(), 0);
+    // What is written for the clinic only is on the worklist, and locks nothing.
+    assert_eq!((play.record.watch.cases.len(), play.case().level), (1, Level::P3));
+    assert_eq!(play.case().signals[0].what.name(), "private_word");
 }
 
 #[test]
@@ -134,6 +136,10 @@ fn an_answer_of_the_wrong_kind_or_size_names_the_field() {
     }
     let vitals = play.item(Actor::Patient, "vitals_pre", YES).unwrap_err();
     assert_eq!(code(&vitals), "answered-elsewhere");
+    for item in ["sitter_invited", "sitter_trained", "sitter_here"] {
+        let followed = play.item(Actor::Sitter, item, YES).unwrap_err();
+        assert_eq!(code(&followed), "answered-elsewhere", "{item}");
+    }
     let unknown = play.item(Actor::Patient, "nonsense", YES).unwrap_err();
     assert_eq!(code(&unknown), "not-found");
 }
@@ -288,7 +294,10 @@ fn when_the_sitter_changes_all_that_the_sitter_said_is_open_again() {
         sitting::accept(record, true, true, context)
     })
     .unwrap();
+    // A nurse has spoken to the other one.
     let mut expected = [
+        "sitter_trained",
+        "sitter_called",
         "sitter_available",
         "phones",
         "sitter_here",

@@ -5,7 +5,7 @@ use bedside_protocol::checklist::{Actor, AnswerValue};
 use bedside_protocol::people::{CommsStatus, OnCallPlace};
 use bedside_protocol::preparation;
 use bedside_protocol::refusal::Refusal;
-use bedside_protocol::session::{Hold, SessionState};
+use bedside_protocol::session::{Hold, KnownSitter, SessionState};
 use bedside_protocol::time::{minutes, seconds};
 
 use crate::play::Play;
@@ -140,7 +140,7 @@ fn at_the_beginning_every_reason_is_given_at_once() {
     play.record.around.on_call.clear();
     play.record.patient.comms = CommsStatus::Paused;
     let reasons = play.reason_codes();
-    let blocking = 23; // Items of the default protocol that block a first session with spitting, phones and read-back twice.
+    let blocking = 24; // Items of the default protocol that block a first session with spitting, phones and read-back twice.
     let others = [
         "preparation-not-open",
         "paused",
@@ -169,6 +169,12 @@ fn at_the_beginning_every_reason_is_given_at_once() {
 #[test]
 fn nothing_but_the_clinic_is_asked_of_a_later_session_that_swallows() {
     let mut play = Play::planned();
+    play.invite("sam@example.org").unwrap();
+    play.record.around.earlier.sitters = vec![KnownSitter {
+        email: "Sam@Example.org".into(),
+        trained_at: None,
+        sat: true,
+    }];
     play.record.around.other_doses = vec![play.planned_at() - minutes(7 * 24 * 60)];
     let mut swallow = order(1, 10);
     swallow.content.instruction.after_hold = bedside_protocol::order::AfterHold::Swallow;

@@ -194,7 +194,7 @@ fn somebody_who_has_not_agreed_to_be_contacted_is_only_asked_to_answer_the_invit
     let mark = play.mark();
     play.before(20 * 60);
     let mut to_sitter = play.lines_since(mark);
-    to_sitter.retain(|line| line.contains(" sitter "));
+    to_sitter.retain(|line| line.contains(" sitter t"));
     assert_eq!(
         to_sitter,
         ["T-4380 sitter task"],

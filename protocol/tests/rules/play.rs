@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use bedside_protocol::answering::{self, CheckedIn, Form};
 use bedside_protocol::case::{Case, Outcome};
 use bedside_protocol::check_in::Besides;
-use bedside_protocol::checklist::{Actor, AnswerValue};
+use bedside_protocol::checklist::{Actor, AnswerValue, Quantity};
 use bedside_protocol::desk::Desk;
 use bedside_protocol::document::{Asks, ItemPhase};
 use bedside_protocol::dosing::{self, DoseReport, Logged};
@@ -19,7 +19,8 @@ use bedside_protocol::people::{Caller, OnCallPlace, StaffRole};
 use bedside_protocol::preparation::{self, Answered};
 use bedside_protocol::record::{Decision, Fact, PatientRecord, RuleContext, SessionRecord};
 use bedside_protocol::refusal::Refusal;
-use bedside_protocol::sitting::{self, Invitation};
+use bedside_protocol::session::Candidate;
+use bedside_protocol::sitting::{self, Invitation, Trained};
 use bedside_protocol::time::{Instant, minutes};
 use bedside_protocol::watch::WatchGap;
 use bedside_protocol::{planning, tick};
@@ -227,12 +228,47 @@ impl Play {
         .map(drop)
     }
 
+    /// The patient says who is asked one after the other: `cy0@…`, `cy1@…`.
+    pub fn name_candidates(&mut self, count: usize) -> Result<(), Refusal> {
+        let candidates = (0..count).map(|number| Candidate {
+            name: format!("Cy {number}"),
+            email: format!("cy{number}@example.org"),
+            phone: format!("+1 555 020{number}"),
+            answer_within_min: None,
+        });
+        let candidates = candidates.collect();
+        self.does(patient(), |record, context| {
+            sitting::set_candidates(record, candidates, context)
+        })
+    }
+
     pub fn invite_and_accept(&mut self) {
         self.invite("sam@example.org").unwrap();
+        self.accept();
+        self.train();
+    }
+
+    pub fn accept(&mut self) {
         self.does(self.sitter(), |record, context| {
             sitting::accept(record, true, true, context)
         })
         .unwrap();
+    }
+
+    /// The sitter reads their page and answers all of its questions right.
+    pub fn train(&mut self) {
+        let right = self.right_answers();
+        let trained = self.asked(self.sitter(), |record, context| {
+            sitting::train(record, &right, context)
+        });
+        assert_eq!(trained.unwrap(), Trained::Done);
+    }
+
+    pub fn right_answers(&self) -> BTreeMap<String, String> {
+        let questions = self.record.around.protocol.training.questions.iter();
+        questions
+            .map(|question| (question.key.clone(), question.right.clone()))
+            .collect()
     }
 
     pub fn here(&mut self) {
@@ -265,15 +301,28 @@ impl Play {
             Asks::Text { .. } => AnswerValue::Text("nothing".into()),
             Asks::Choice { options } => AnswerValue::Choice(options[0].clone()),
             Asks::Readback => AnswerValue::Readback(self.record.order.as_ref().unwrap().content.instruction),
-            Asks::Vitals | Asks::Presence => panic!("{key} is not answered"),
+            Asks::Wish | Asks::Address { .. } => AnswerValue::YesNo(true),
+            Asks::Number {
+                unit,
+                least,
+                good_from,
+                ..
+            } => AnswerValue::Number(Quantity {
+                number: good_from.unwrap_or(*least),
+                unit: unit.clone(),
+            }),
+            Asks::Vitals | Asks::Presence | Asks::Sitter | Asks::Training => {
+                panic!("{key} is not answered")
+            }
         }
     }
 
     pub fn answer_all(&mut self, phase: ItemPhase, actor: Actor) {
         let protocol = self.record.around.protocol.clone();
         for item in protocol.checklist.iter().filter(|item| item.phase == phase) {
-            let answered = !matches!(item.asks, Asks::Vitals | Asks::Presence);
-            if answered && item.actors.contains(&actor) {
+            // What a person writes to their clinic is told: not part of a session by the book.
+            let told = matches!(item.asks, Asks::Text { tell: Some(_), .. });
+            if !item.asks.is_answered_elsewhere() && !told && item.actors.contains(&actor) {
                 let outcome = self.item(actor, &item.key, self.good(&item.key)).unwrap();
                 assert_eq!(outcome, Answered::Done, "{}", item.key);
             }

@@ -10,7 +10,7 @@ use bedside_protocol::people::OnCallPlace;
 use bedside_protocol::people::{Caller, CommsStatus};
 use bedside_protocol::time::{minutes, seconds};
 use bedside_protocol::watch::WatchGap;
-use bedside_protocol::{planning, preparation, releasing, sitting, tick};
+use bedside_protocol::{overriding, planning, preparation, releasing, sitting, tick};
 use proptest::prelude::{Just, Strategy, any, proptest};
 use proptest::test_runner::{Config as ProptestConfig, RngSeed};
 use proptest::{prop_assert, prop_assert_eq, prop_oneof};
@@ -42,6 +42,16 @@ enum Event {
         good: bool,
     },
     Invite,
+    Candidates {
+        count: usize,
+    },
+    Train {
+        right: bool,
+    },
+    Override {
+        pick: usize,
+        minutes: i64,
+    },
     Accept,
     Decline,
     Here,
@@ -89,9 +99,9 @@ enum Event {
 
 fn event() -> impl Strategy<Value = Event> {
     use Event::{
-        Accept, Answer, Bounce, Cancel, Comms, Contacted, CorrectTime, Decline, Dose, GiveBack, Help, Here,
-        Hold, Invite, Item, Leave, Lift, Measure, NewOrder, OnCall, OnPatientsDevice, ReleaseByTelephone,
-        Remove, Resolve, Take, Unlock, Unwatched, Watched,
+        Accept, Answer, Bounce, Cancel, Candidates, Comms, Contacted, CorrectTime, Decline, Dose, GiveBack,
+        Help, Here, Hold, Invite, Item, Leave, Lift, Measure, NewOrder, OnCall, OnPatientsDevice, Override,
+        ReleaseByTelephone, Remove, Resolve, Take, Train, Unlock, Unwatched, Watched,
     };
     let actor = prop_oneof![Just(Actor::Patient), Just(Actor::Sitter), Just(Actor::Nurse)];
     prop_oneof![
@@ -103,6 +113,9 @@ fn event() -> impl Strategy<Value = Event> {
         6 => (any::<usize>(), actor, proptest::bool::weighted(0.9))
             .prop_map(|(pick, actor, good)| Item { pick, actor, good }),
         2 => Just(Invite),
+        1 => (0_usize..4).prop_map(|count| Candidates { count }),
+        1 => any::<bool>().prop_map(|right| Train { right }),
+        1 => (any::<usize>(), 1_i64..2_000).prop_map(|(pick, minutes)| Override { pick, minutes }),
         2 => Just(Accept),
         1 => Just(Decline),
         2 => Just(Here),
@@ -188,15 +201,21 @@ fn happen(play: &mut Play, event: &Event) {
                     AnswerValue::YesNo(!well)
                 }
                 (_, false) => AnswerValue::Cleared,
-                (
-                    bedside_protocol::document::Asks::Vitals | bedside_protocol::document::Asks::Presence,
-                    true,
-                ) => AnswerValue::YesNo(true),
+                (asks, true) if asks.is_answered_elsewhere() => AnswerValue::YesNo(true),
                 (_, true) => play.good(&item.key),
             };
             let _ = play.item(*actor, &item.key, value);
         }
         Event::Invite => drop(play.invite("kim@example.org")),
+        Event::Candidates { count } => drop(play.name_candidates(*count)),
+        Event::Override { pick, minutes: long } => {
+            let list = play.record.around.protocol.clone();
+            let key = &list.checklist[pick % list.checklist.len()].key;
+            let until = play.now + minutes(*long);
+            let _ = play.does(crate::support::prescriber(), |record, context| {
+                overriding::decide(record, key, "talked to them", until, context)
+            });
+        }
         Event::Help { flag } => {
             let flags = play.record.around.protocol.red_flags.clone();
             let flag = flags.get(*flag).map(|flag| flag.key.clone());
@@ -264,7 +283,7 @@ fn happen(play: &mut Play, event: &Event) {
             let decision = play.with(patient(), sitting::on_patients_device);
             play.apply(decision);
         }
-        Event::Accept | Event::Decline | Event::Here | Event::Leave | Event::Remove => {
+        Event::Accept | Event::Decline | Event::Here | Event::Leave | Event::Remove | Event::Train { .. } => {
             sitter_acts(play, event);
         }
         Event::Take { .. } | Event::Contacted | Event::Resolve | Event::GiveBack | Event::Bounce { .. } => {
@@ -287,6 +306,14 @@ fn sitter_acts(play: &mut Play, event: &Event) {
             })
             .map(drop),
         Event::Leave => play.does(by, sitting::leave),
+        Event::Train { right } => {
+            let mut answers = play.right_answers();
+            if !right {
+                answers.insert("stay".into(), "asleep".into());
+            }
+            play.asked(by, |record, context| sitting::train(record, &answers, context))
+                .map(drop)
+        }
         _ => play.does(patient(), |record, context| {
             sitting::remove(record, sitter.id, context)
         }),
@@ -453,6 +480,8 @@ proptest! {
                         play.measure(patient(), 120, 80, 70).unwrap();
                     }
                     bedside_protocol::document::Asks::Presence => play.here(),
+                    bedside_protocol::document::Asks::Training => play.train(),
+                    bedside_protocol::document::Asks::Sitter => play.accept(),
                     _ => {
                         let good = play.good(&item.key);
                         play.item(*actor, &item.key, good).unwrap();
@@ -463,6 +492,32 @@ proptest! {
             assert!(after <= before, "{} added a reason", item.key);
             let open = gate::reasons(&play.record, play.now).iter().any(|it| it.item.as_ref() == Some(&item.key));
             assert!(!open, "{} is still open", item.key);
+        }
+    }
+
+    #[test]
+    fn what_is_said_once_more_and_what_a_clinician_decides_never_closes_an_open_gate(
+        picks in proptest::collection::vec((any::<usize>(), any::<bool>()), 1..40),
+    ) {
+        let mut play = Play::ready();
+        for (pick, decided) in picks {
+            let said: Vec<_> = play.record.answers.iter().map(|it| (it.actor, it.item.clone(), it.value.clone())).collect();
+            let (actor, item, value) = said[pick % said.len()].clone();
+            if decided {
+                let until = play.now + minutes(1 + i64::try_from(pick % 600).unwrap());
+                let _ = play.does(crate::support::prescriber(), |record, context| {
+                    overriding::decide(record, &item, "by telephone", until, context)
+                });
+            } else {
+                match pick % 7 {
+                    0 => play.here(),
+                    1 => play.train(),
+                    2 => drop(play.measure(patient(), 118, 76, 68).unwrap()),
+                    _ => drop(play.item(actor, &item, value).unwrap()),
+                }
+            }
+            prop_assert_eq!(play.reason_codes(), Vec::<String>::new());
+            prop_assert_eq!(play.state(), "ready");
         }
     }
 

@@ -27,6 +27,14 @@ fn step(play: &mut Play, step: &str) -> Result<(), Refusal> {
             })
             .map(drop),
         "leave" => play.does(sitter, sitting::leave),
+        // The deadline passes, and the next on the list is asked and removed.
+        "lapse" => {
+            play.name_candidates(1)?;
+            play.go_to(play.now + minutes(25 * 60));
+            let next = play.record.sitters.pop().unwrap();
+            assert_eq!(next.state, SitterState::Invited);
+            Ok(())
+        }
         "remove" => play.does(patient(), |record, context| sitting::remove(record, id, context)),
         _ => unreachable!(),
     }
@@ -47,6 +55,7 @@ fn sitter_who_is(wanted: &str) -> Play {
         "withdrawn" => (&["accept", "decline"], &[]),
         "present" => (&["accept"], &["present"]),
         "left" => (&["accept"], &["present", "leave"]),
+        "lapsed" => (&["lapse"], &[]),
         _ => (&["remove"], &[]),
     };
     for it in first {
@@ -100,6 +109,16 @@ fn every_step_from_every_state_is_allowed_or_refused_as_written() {
             ["! not-the-sitter", "left", "! not-the-sitter", "left", "left"],
         ),
         (
+            "lapsed",
+            [
+                "! not-the-sitter",
+                "lapsed",
+                "! not-the-sitter",
+                "lapsed",
+                "lapsed",
+            ],
+        ),
+        (
             "removed",
             [
                 "! not-the-sitter",
@@ -144,6 +163,15 @@ fn the_patients_own_address_is_no_sitters_and_only_one_is_asked_at_a_time() {
     for own in ["ada@example.org", "ADA@Example.org", "  ada@example.org "] {
         assert_eq!(code(&play.invite(own).unwrap_err()), "invalid");
     }
+    let same_phone = sitting::Invitation {
+        name: "Sam".into(),
+        email: "sam@example.org".into(),
+        phone: "+1 (555) 01 00".into(),
+    };
+    let refused = play.asked(patient(), |record, context| {
+        sitting::invite(record, same_phone, context)
+    });
+    assert!(refused.unwrap_err().to_string().starts_with("phone"));
     play.invite("sam@example.org").unwrap();
     assert_eq!(
         code(&play.invite("kim@example.org").unwrap_err()),

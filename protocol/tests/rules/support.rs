@@ -16,7 +16,7 @@ use bedside_protocol::order::{AfterHold, Instruction, Order, OrderDraft};
 use bedside_protocol::people::{
     Caller, Clinic, CommsStatus, EmergencyContact, OnCallPerson, OnCallPlace, Patient, StaffRole,
 };
-use bedside_protocol::record::{PatientRecord, RuleContext, Surroundings};
+use bedside_protocol::record::{Earlier, PatientRecord, RuleContext, Surroundings};
 use bedside_protocol::refusal::Refusal;
 use bedside_protocol::time::{Instant, Zone, minutes, seconds};
 use bedside_protocol::vitals::{Phase, Reading, Vitals};
@@ -56,6 +56,10 @@ pub fn staff(place: OnCallPlace, role: StaffRole) -> Caller {
 
 pub fn nurse() -> Caller {
     staff(OnCallPlace::Nurse, StaffRole::Nurse)
+}
+
+pub fn prescriber() -> Caller {
+    staff(OnCallPlace::Prescriber, StaffRole::Prescriber)
 }
 
 pub fn patient() -> Caller {
@@ -140,6 +144,7 @@ pub fn patient_record() -> PatientRecord {
             other_doses: Vec::new(),
             lozenges_taken_elsewhere: Some(0),
             other_open_cases: Vec::new(),
+            earlier: Earlier::default(),
         },
     }
 }

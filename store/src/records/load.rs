@@ -10,7 +10,7 @@ use bedside_protocol::id::{ClinicId, PersonId, SessionId};
 use bedside_protocol::ledger::{self, LedgerEntry};
 use bedside_protocol::order::Order;
 use bedside_protocol::people::{Clinic, OnCallPerson, Patient};
-use bedside_protocol::record::{PatientRecord, SessionRecord, Surroundings};
+use bedside_protocol::record::{Earlier, PatientRecord, SessionRecord, Surroundings};
 use bedside_protocol::roster::OnCallPlan;
 use bedside_protocol::session::Session;
 use bedside_protocol::time::{Instant, Zone};
@@ -103,7 +103,7 @@ struct Shares {
 /// A session's record, of its rows.
 fn whole(tx: &mut Tx<'_>, session: Session, shared: Shares, parts: &Parts) -> Result<SessionRecord, Stop> {
     let id = session.id.to_string();
-    let around = surroundings(
+    let mut around = surroundings(
         tx,
         shared.common,
         &session.protocol_version,
@@ -111,6 +111,16 @@ fn whole(tx: &mut Tx<'_>, session: Session, shared: Shares, parts: &Parts) -> Re
         parts,
         &shared.course.ledger,
     )?;
+    // What is asked of a running session follows from its own people.
+    if !session.state.is_running() {
+        around.earlier = earlier_of(
+            tx.shared,
+            session.clinic,
+            &shared.patient.id.to_string(),
+            &id,
+            parts,
+        )?;
+    }
     Ok(SessionRecord {
         sitters: parts.open(tx.shared, &id, "sitters")?,
         answers: parts.open(tx.shared, &id, "answers")?,
@@ -410,5 +420,20 @@ fn surroundings(
         other_doses,
         lozenges_taken_elsewhere,
         other_open_cases,
+        earlier: Earlier::default(),
     })
+}
+
+/// What the patient's other sessions say. Where one of them cannot be read nothing is known, so the sitter reads again and a nurse
+/// rings them again; nobody is kept from being watched, and the damage is logged.
+fn earlier_of(
+    shared: &Shared,
+    clinic: ClinicId,
+    patient: &str,
+    subject: &str,
+    parts: &Parts,
+) -> Result<Earlier, Stop> {
+    let others = parts.of(patient, "sessions").filter(|row| row.id != subject);
+    let read: Result<Vec<Session>, Stop> = others.map(|row| session_in(shared, row)).collect();
+    or_nothing(clinic, read.map(|others| Earlier::of(&others)))
 }

@@ -22,6 +22,7 @@ mod outage;
 mod pages;
 mod ping;
 mod planning;
+mod preparing;
 mod proof;
 mod readiness;
 mod refused;

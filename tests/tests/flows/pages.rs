@@ -57,6 +57,7 @@ async fn a_sitter_lives_a_session_on_the_page_alone(engine: Database) {
         &page,
     );
     assert!(http.get(&to).expect(200).body.contains("Keep this link"));
+    play.sitter_reads();
     let evil = http
         .with("sec-fetch-site", "cross-site")
         .form(&format!("{page}/decline"), &[]);

@@ -4,7 +4,7 @@ use bedside_tests::clinic::Clinic;
 use bedside_tests::database::Database;
 use bedside_tests::mails::subjects_to;
 use bedside_tests::on_both_engines;
-use bedside_tests::play::{PATIENT, Play, SITTER};
+use bedside_tests::play::{PATIENT, Play, SITTER, right_answers};
 use serde_json::json;
 
 on_both_engines!(
@@ -231,6 +231,27 @@ async fn the_sitters_page_plays_a_session_without_scripts(engine: Database) {
     assert_eq!(refused.status, 422, "{}", refused.body);
     post("accept", &[("is_adult", "yes"), ("may_be_contacted", "yes")]).expect(303);
     assert_eq!(play.sitter_view()["sitter_state"], "accepted");
+    // The page to read; a wrong answer shows its part again and is no refusal.
+    let right = right_answers();
+    let mut answers: Vec<(String, String)> = right
+        .iter()
+        .map(|(question, answer)| (format!("answers.{question}"), answer.clone()))
+        .collect();
+    let sent = |answers: &[(String, String)]| {
+        let fields: Vec<(&str, &str)> = answers
+            .iter()
+            .map(|(name, value)| (name.as_str(), value.as_str()))
+            .collect();
+        post("training", &fields)
+    };
+    assert!(sent(&answers[1..]).expect(422).body.contains("-fault"));
+    let all_right = answers.clone();
+    answers[3].1 = "asleep".to_owned();
+    sent(&answers).expect(303);
+    let again = browser.get(&page).expect(200).body;
+    assert!(again.contains("One answer was not right") && again.contains("Read this again"));
+    sent(&all_right).expect(303);
+    assert!(!browser.get(&page).expect(200).body.contains("/training"));
     play.day_before().await;
     play.day_list().await;
     play.last_quarter().await;

@@ -116,6 +116,14 @@ fn id_of(body: &Value) -> Result<String> {
         .context("the answer has no id")
 }
 
+/// The questions about the sitter's page with their right answers.
+const SITTERS_PAGE: [(&str, &str); 4] = [
+    ("red_flags", "not_waking"),
+    ("emergency_first", "call"),
+    ("as_ordered", "order"),
+    ("stay", "released"),
+];
+
 impl Story {
     /// The patient asks the sitter, who says yes on their own page.
     fn invite(&mut self) -> Result<()> {
@@ -130,6 +138,16 @@ impl Story {
             .expectations
             .check(Step::SitterAccepted, seen.form("/accept").is_none());
         self.tell(sitter::FIRST_NAME, "opens the link, is 18 or older, and says yes");
+        let right = SITTERS_PAGE.map(|(question, answer)| (format!("answers.{question}"), answer));
+        let right: Vec<(&str, &str)> = right
+            .iter()
+            .map(|(name, answer)| (name.as_str(), *answer))
+            .collect();
+        self.sam.send_well(&page, "training", &right)?;
+        self.tell(
+            sitter::FIRST_NAME,
+            "reads the page for sitters and answers its four questions",
+        );
         Ok(())
     }
 
