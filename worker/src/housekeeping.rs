@@ -49,7 +49,7 @@ pub enum Job {
 
 impl Job {
     /// Every job.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 7] = [
         Self::Optimize,
         Self::Retention,
         Self::RosterGaps,
