@@ -361,6 +361,9 @@ impl Play {
         if rule == "C13" {
             sent["words"] = json!({"insight": "I can rest.", "action": "A walk in the morning."});
         }
+        if rule == "C12" {
+            sent["lozenges_left"] = self.today()["patient"]["lozenges_left"].clone();
+        }
         for (field, value) in body.as_object().into_iter().flatten() {
             sent[field] = value.clone();
         }

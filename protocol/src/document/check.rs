@@ -26,7 +26,7 @@ impl ProtocolDocument {
         self.check_checklist()?;
         self.instruments.check()?;
         self.enrolment.check()?;
-        self.follow_up.check()?;
+        self.follow_up.check(&self.enrolment)?;
         for (name, ladder) in &self.timetable.ladders {
             check_order(&format!("timetable.ladders.{name}"), ladder)?;
         }

@@ -5,7 +5,7 @@ use chrono::NaiveTime;
 use serde::{Deserialize, Serialize};
 
 use super::check::check_order;
-use super::{DocumentFault, InstrumentRules};
+use super::{DocumentFault, EnrolmentAsks, EnrolmentRules, InstrumentRules};
 use crate::ladder::{Audience, Ladder, Rung};
 
 /// What a patient is asked between sessions. A document without this section asks for scores after sessions and for nothing
@@ -23,6 +23,9 @@ pub struct FollowUpRules {
     /// On the worklist so many minutes after it was due; as the instruments have it where absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub missed_after_min: Option<i64>,
+    /// The item of the enrolment by which a patient allows that their sitter hears of a check that is late; nobody does where absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sharing_item: Option<String>,
     /// At this time of the clinic's day the care team gets what is for information only.
     pub digest_at: NaiveTime,
 }
@@ -34,6 +37,7 @@ impl Default for FollowUpRules {
             monthly: false,
             reminders: None,
             missed_after_min: None,
+            sharing_item: None,
             digest_at: NaiveTime::from_hms_opt(8, 0, 0).unwrap_or_default(),
         }
     }
@@ -52,7 +56,16 @@ impl FollowUpRules {
     }
 
     /// Checks the section; a fault is named by its path.
-    pub(super) fn check(&self) -> Result<(), DocumentFault> {
+    pub(super) fn check(&self, enrolment: &EnrolmentRules) -> Result<(), DocumentFault> {
+        if let Some(key) = &self.sharing_item {
+            let item = enrolment.item(key);
+            if !item.is_some_and(|item| matches!(item.asks, EnrolmentAsks::Answer { .. })) {
+                return Err(DocumentFault::new(
+                    "follow_up.sharing_item",
+                    format!("there is no item `{key}` in the enrolment that asks for a yes or a no"),
+                ));
+            }
+        }
         if let Some(reminders) = &self.reminders {
             check_order("follow_up.reminders", reminders)?;
             let to_others = |rung: &Rung| rung.tell.iter().any(|who| *who != Audience::Patient);

@@ -7,6 +7,7 @@ use bedside_protocol::answering::{CheckedIn, Form};
 use bedside_protocol::case::{Cause, Level};
 use bedside_protocol::check_in::Besides;
 use bedside_protocol::duty::DutyState;
+use bedside_protocol::enrolment::ConsentAnswer;
 use bedside_protocol::instruments::{Answers, Given, InstrumentKey};
 use bedside_protocol::ledger::{LedgerEntry, LedgerKind};
 use bedside_protocol::people::OnCallPlace;
@@ -190,7 +191,7 @@ fn what_calls_for_help_is_never_refused_for_what_is_missing() {
 
 fn received(play: &mut Play, count: u32) {
     let planned_at = play.planned_at();
-    play.record.course.ledger.push(LedgerEntry {
+    play.record.course.ledger = vec![LedgerEntry {
         id: Uuid::from_u128(0x1ED).into(),
         kind: LedgerKind::Received { count },
         observed_at: planned_at - minutes(7 * DAY),
@@ -198,7 +199,7 @@ fn received(play: &mut Play, count: u32) {
         by: nurse(),
         note: None,
         storage: None,
-    });
+    }];
 }
 
 #[test]
@@ -220,6 +221,7 @@ fn a_count_the_day_after_is_held_against_the_ledger() {
         play.answer_own("C11", &[]);
         play.after(DAY + 1);
         let mut sent = form(&play, "C12", &[], None);
+        sent.besides.lozenges_left = None;
         assert_eq!(
             faults(play.send(patient(), sent.clone()).unwrap_err()),
             ["lozenges_left"]
@@ -236,8 +238,10 @@ fn a_count_the_day_after_is_held_against_the_ledger() {
     }
     // Where nobody keeps the ledger nobody is asked to count.
     let mut play = released();
+    play.record.course.ledger.clear();
     play.after(DAY + 1);
     let sent = form(&play, "C12", &[], None);
+    assert_eq!(sent.besides.lozenges_left, None);
     play.send(patient(), sent).unwrap();
 }
 
@@ -284,6 +288,7 @@ fn each_check_after_the_session_is_missed_and_told_at_its_own_time() {
     );
     // The day after: reminded after one and two hours, P2 after four. The sitter is not told: nobody knows that they may.
     let mut play = released();
+    play.record.course.consents.clear();
     play.after(361);
     play.answer_own("C11", &[]);
     assert_eq!(
@@ -318,6 +323,41 @@ fn each_check_after_the_session_is_missed_and_told_at_its_own_time() {
         at("2026-12-01T13:00:00Z"),
         "at eight in the clinic"
     );
+}
+
+#[test]
+fn the_sitter_hears_of_a_late_check_only_by_the_patients_last_word_and_not_if_they_are_to_be_left_in_peace() {
+    let told = "T+1560 sitter overdue";
+    for (answers, sitter_calls, hears) in [
+        (vec![], None, false),
+        (vec![false], None, false),
+        (vec![true], None, true),
+        (vec![true, false], None, false),
+        (vec![false, true], Some(true), true),
+        (vec![true], Some(false), false),
+    ] {
+        let mut play = released();
+        play.record.course.consents = answers
+            .iter()
+            .map(|agreed| ConsentAnswer {
+                id: Uuid::from_u128(0x5A).into(),
+                text: "safety_sharing".into(),
+                version: 1,
+                agreed: *agreed,
+                at: play.planned_at(),
+                by: patient(),
+            })
+            .collect();
+        play.record.session.sitter_calls = sitter_calls;
+        play.after(361);
+        play.answer_own("C11", &[]);
+        let lines = lines_after_release(&mut play, DAY + 241);
+        assert_eq!(
+            lines.iter().any(|line| line == told),
+            hears,
+            "{answers:?}, {sitter_calls:?}: {lines:?}"
+        );
+    }
 }
 
 #[test]

@@ -23,7 +23,7 @@ use bedside_protocol::session::Candidate;
 use bedside_protocol::sitting::{self, Invitation, Trained};
 use bedside_protocol::time::{Instant, minutes};
 use bedside_protocol::watch::WatchGap;
-use bedside_protocol::{planning, tick};
+use bedside_protocol::{ledger, planning, tick};
 use uuid::Uuid;
 
 use crate::invariants;
@@ -374,10 +374,17 @@ impl Play {
                 )
             })
             .collect();
+        let session = std::slice::from_ref(&self.record.session);
+        let ledger = &self.record.course.ledger;
+        let elsewhere = self.record.around.lozenges_taken_elsewhere.unwrap_or(0);
+        let left = ledger::balance(ledger, elsewhere + ledger::taken(ledger, session));
         Form {
             duty: duty.id,
             answers,
             besides: Besides {
+                lozenges_left: left
+                    .filter(|_| rule.counts_lozenges)
+                    .and_then(|left| u32::try_from(left).ok()),
                 words: rule
                     .words
                     .iter()
