@@ -15,6 +15,7 @@ pub mod envelope;
 pub mod error;
 pub mod extract;
 pub mod handlers;
+pub mod import_file;
 pub mod limits;
 pub mod links;
 pub mod metrics;

@@ -237,6 +237,11 @@ impl Checks {
         at.map(|at| self.when(field, at, now))
     }
 
+    /// Everything that was wrong, as it is.
+    pub fn into_faults(self) -> Faults {
+        self.0
+    }
+
     /// Everything that was wrong, or nothing.
     pub fn done(self) -> Result<(), ApiError> {
         self.0

@@ -17,8 +17,8 @@ use crate::docs;
 use crate::envelope;
 use crate::error::ApiError;
 use crate::handlers::{
-    cases, clinic, courses, enrolment, hand_overs, health, help, instruments, login, lozenges, me, messages,
-    patients, roster, sessions, sitting, worklist,
+    cases, clinic, courses, enrolment, hand_overs, health, help, import, instruments, login, lozenges, me,
+    messages, patients, roster, sessions, sitting, worklist,
 };
 
 /// Who may call a route.
@@ -126,6 +126,7 @@ pub const ACCESS: &[(&str, &str, Access)] = &[
     ("POST", "/v1/sitting/{token}/release", Access::Link),
     // Care team
     ("POST", "/v1/patients", Access::Staff(CARE)),
+    ("POST", "/v1/patients/import", Access::Staff(CARE)),
     ("GET", "/v1/patients", Access::Staff(CARE)),
     ("GET", "/v1/patients/{id}", Access::Staff(CARE)),
     ("PUT", "/v1/patients/{id}/comms", Access::Staff(CARE)),
@@ -315,6 +316,7 @@ fn json_routes(config: &mut utoipa_actix_web::service_config::ServiceConfig<'_>)
         .service(sitting::release);
     config
         .service(patients::create)
+        .service(import::import_patients)
         .service(patients::list)
         .service(patients::find)
         .service(patients::set_comms)

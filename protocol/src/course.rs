@@ -4,6 +4,7 @@
 //! about a session reads them.
 
 use crate::enrolment::{ConsentAnswer, Contacts, Screening};
+use crate::import::Import;
 use crate::instruments::Score;
 use crate::instruments::external::ExternalResult;
 use crate::instruments::item9::ScoreReview;
@@ -38,4 +39,6 @@ pub struct Course {
     pub screenings: Vec<Screening>,
     /// Readings by which a patient tried their cuff.
     pub trial_readings: Vec<Reading>,
+    /// That they were brought over from elsewhere in mid-course, and with what.
+    pub imports: Vec<Import>,
 }

@@ -377,8 +377,11 @@ fn screening_state(so_far: Enrolled<'_>, now: Instant) -> ItemState {
 }
 
 fn package_state(ledger: &[LedgerEntry]) -> ItemState {
-    let received = |entry: &&LedgerEntry| matches!(entry.kind, LedgerKind::Received { .. });
-    let Some(package) = ledger.iter().rfind(received) else {
+    // A package, or a later count that says how it came and where it stands.
+    let said =
+        |entry: &&LedgerEntry| matches!(entry.kind, LedgerKind::Received { .. }) || entry.storage.is_some();
+    let kept = ledger.iter().any(LedgerEntry::starts);
+    let Some(package) = ledger.iter().rfind(said).filter(|_| kept) else {
         return ItemState::open("no package was counted in");
     };
     match package.storage {

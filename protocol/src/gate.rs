@@ -118,7 +118,7 @@ fn session_reasons(record: &SessionRecord, now: Instant) -> Vec<Reason> {
             "The time for this session is over. Please talk to your clinic.",
         ));
     }
-    let spacing = Spacing::of(plan, plan_of(record).map(|signed| &signed.terms));
+    let spacing = Spacing::of(plan, plan_of(record).map(|signed| &signed.terms)).for_patient(&record.course);
     if let Some(last) = record.other_doses_before(now).last()
         && now < *last + spacing.interval()
     {

@@ -101,6 +101,8 @@ ids! {
     ContactsId,
     /// A clinician's screening of a patient.
     ScreeningId,
+    /// That a patient was brought over from elsewhere.
+    ImportId,
 }
 
 /// Where new identifiers come from: an instant and a source of random bytes, both handed in.

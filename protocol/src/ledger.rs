@@ -101,6 +101,16 @@ pub struct LedgerEntry {
     pub storage: Option<Storage>,
 }
 
+impl LedgerEntry {
+    /// Whether somebody keeps the ledger from it on.
+    pub(crate) fn starts(&self) -> bool {
+        matches!(
+            self.kind,
+            LedgerKind::Received { .. } | LedgerKind::Correction { .. }
+        )
+    }
+}
+
 /// How a package came and where it stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Storage {
@@ -147,13 +157,11 @@ pub fn balance(ledger: &[LedgerEntry], taken: u32) -> Option<i64> {
 /// Since when somebody keeps the ledger: the first that came, or the first correction. Doses before that came out of packages
 /// that are not in it.
 fn kept_since(ledger: &[LedgerEntry]) -> Option<Instant> {
-    let starts = |entry: &&LedgerEntry| {
-        matches!(
-            entry.kind,
-            LedgerKind::Received { .. } | LedgerKind::Correction { .. }
-        )
-    };
-    ledger.iter().filter(starts).map(|entry| entry.observed_at).min()
+    ledger
+        .iter()
+        .filter(|entry| entry.starts())
+        .map(|entry| entry.observed_at)
+        .min()
 }
 
 /// Writes an entry; tells the care team of a count that differs and of lozenges that are lost.
@@ -245,8 +253,15 @@ fn check(
         }
         _ => {}
     }
-    if new.storage.is_some() && !matches!(new.kind, LedgerKind::Received { .. }) {
-        faults.push(Fault::new("sealed", "is said of a package that came"));
+    let counted = matches!(
+        new.kind,
+        LedgerKind::Received { .. } | LedgerKind::CountDeclared { .. }
+    );
+    if new.storage.is_some() && !counted {
+        faults.push(Fault::new(
+            "sealed",
+            "is said of a package that came or was counted",
+        ));
     }
     if new
         .note

@@ -20,6 +20,7 @@ pub mod following;
 pub mod gate;
 pub mod helping;
 pub mod id;
+pub mod import;
 pub mod instruments;
 pub mod ladder;
 pub mod ledger;

@@ -39,7 +39,7 @@ pub fn plan(
     context: &mut RuleContext<'_>,
 ) -> Result<Decision<SessionRecord>, Refusal> {
     let planned = Planned::new(on, time, record.patient.zone);
-    let spacing = Spacing::of(&record.around.protocol.plan, None);
+    let spacing = Spacing::of(&record.around.protocol.plan, None).for_patient(&record.course);
     let mut faults = check_planned(record, &planned, spacing, None, context.now);
     for fault in planning_faults(record, context.now) {
         faults.push(fault);

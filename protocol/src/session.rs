@@ -161,6 +161,8 @@ pub enum SessionKind {
     Planned,
     /// Created by a dose that was reported without one; its timetable is owed by the care team.
     Unplanned,
+    /// A dose of before, which came with a patient in mid-course; closed from the first.
+    Imported,
 }
 
 impl SessionKind {
@@ -169,6 +171,7 @@ impl SessionKind {
         match self {
             Self::Planned => "planned",
             Self::Unplanned => "unplanned",
+            Self::Imported => "imported",
         }
     }
 }

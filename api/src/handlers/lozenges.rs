@@ -56,10 +56,10 @@ pub struct EntryBody {
     /// A few words.
     #[serde(default)]
     pub note: Option<String>,
-    /// Of a package that came: it was sealed. Said together with `locked`.
+    /// Of a package that came, or was counted: it was sealed. Said together with `locked`.
     #[serde(default)]
     pub sealed: Option<bool>,
-    /// Of a package that came: it stands in a locked place.
+    /// Of a package that came, or was counted: it stands in a locked place.
     #[serde(default)]
     pub locked: Option<bool>,
 }

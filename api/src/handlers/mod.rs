@@ -7,6 +7,7 @@ pub mod enrolment;
 pub mod hand_overs;
 pub mod health;
 pub mod help;
+pub mod import;
 pub mod instruments;
 pub mod login;
 pub mod lozenges;

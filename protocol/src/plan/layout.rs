@@ -355,7 +355,7 @@ fn check_dates(
     faults: &mut Faults,
 ) {
     let (spacing, zone) = (
-        Spacing::of(&record.around.protocol.plan, Some(terms)),
+        Spacing::of(&record.around.protocol.plan, Some(terms)).for_patient(&record.course),
         record.patient.zone,
     );
     let stays: Vec<Instant> = live(record)

@@ -45,7 +45,8 @@ pub fn move_session(
     let plan = session
         .slot
         .and_then(|slot| newest(&patient.course.plans, slot.plan));
-    let spacing = Spacing::of(&patient.around.protocol.plan, plan.map(|plan| &plan.terms));
+    let spacing =
+        Spacing::of(&patient.around.protocol.plan, plan.map(|plan| &plan.terms)).for_patient(&patient.course);
     let mut faults = check_planned(patient, &planned, spacing, Some(session.id), now);
     for message in on_call_faults(patient, &planned, now) {
         faults.push(Fault::new("on_call", message));

@@ -4,6 +4,7 @@
 use chrono::Duration;
 
 use super::{INTERVAL_HOURS_MAX, PlanTerms};
+use crate::course::Course;
 use crate::document::PlanRules;
 use crate::time::{Instant, Zone, minutes};
 
@@ -25,6 +26,22 @@ impl Spacing {
                 terms.min_interval_hours.min(INTERVAL_HOURS_MAX).max(hours)
             }),
             most_in_week: terms.map_or(most, |terms| terms.max_doses_rolling_7d.clamp(1, most.max(1))),
+        }
+    }
+
+    /// The same, or stricter where the patient came with limits of their own.
+    pub fn for_patient(self, course: &Course) -> Self {
+        let Some(import) = course.imports.last() else {
+            return self;
+        };
+        let limits = import.limits;
+        Self {
+            hours: limits
+                .min_interval_hours
+                .map_or(self.hours, |hours| hours.min(INTERVAL_HOURS_MAX).max(self.hours)),
+            most_in_week: limits
+                .max_doses_rolling_7d
+                .map_or(self.most_in_week, |most| most.clamp(1, self.most_in_week.max(1))),
         }
     }
 

@@ -25,6 +25,7 @@ mod following;
 mod forms;
 mod gate;
 mod handing;
+mod import;
 mod instruments;
 mod invariants;
 mod items;

@@ -2,7 +2,7 @@
 
 use bedside_protocol::duty::Lane;
 use bedside_protocol::notice::DroppedBecause::{
-    CaseTaken, DutyOver, InvitationOver, Muted, Stale, Superseded,
+    CaseTaken, DutyOver, InvitationOver, Muted, NoConsent, Stale, Superseded,
 };
 use bedside_protocol::notice::{About, AtSending, Message, Notice, Recipient, Who, still_wanted};
 use bedside_protocol::time::{Instant, Zone, minutes};
@@ -160,4 +160,49 @@ fn escalations_never_grow_stale_and_every_reminder_does() {
         assert_eq!(notice.stale_after.is_none(), escalation, "{}", notice.key);
         assert_eq!(notice.lane == Lane::Escalation, escalation, "{}", notice.key);
     }
+}
+
+#[test]
+fn without_consent_to_email_a_patient_gets_what_keeps_a_running_session_safe_and_no_more() {
+    let duty = About::Duty {
+        duty: Uuid::from_u128(2).into(),
+    };
+    let (patient, staff) = (Who::Patient(person(1)), Who::Staff(person(2)));
+    let sitter = Who::Sitter(Uuid::from_u128(4).into());
+    #[rustfmt::skip]
+    let table = [
+        // who, lane, the session runs, goes
+        (patient, Lane::Reminder,   false, false),
+        (patient, Lane::Session,    false, false),
+        (patient, Lane::Reminder,   true,  false),
+        (patient, Lane::Session,    true,  true),
+        (sitter,  Lane::Reminder,   false, true),
+        (sitter,  Lane::Session,    false, true),
+        (staff,   Lane::Escalation, false, true),
+    ];
+    for (who, lane, in_session, goes) in table {
+        let notice = notice(duty.clone(), lane, who, None);
+        let known = AtSending {
+            mail_declined: true,
+            in_session,
+            ..known()
+        };
+        let expected = if goes { Ok(()) } else { Err(NoConsent) };
+        assert_eq!(
+            still_wanted(&notice, &known),
+            expected,
+            "{who:?} {lane:?} {in_session}"
+        );
+    }
+    let mut log_in = notice(About::Information, Lane::Session, patient, None);
+    log_in.message = Message::AccountLink {
+        link: Uuid::from_u128(5).into(),
+        expires_at: at(NOW),
+        zone: Zone::UTC,
+    };
+    let known = AtSending {
+        mail_declined: true,
+        ..known()
+    };
+    assert_eq!(still_wanted(&log_in, &known), Ok(()));
 }

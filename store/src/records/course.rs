@@ -58,6 +58,7 @@ lists! {
     contacts: "contacts",
     screenings: "screening",
     trial_readings: "trial_reading",
+    imports: "import",
 }
 
 /// The same for a session: a course that cannot be read keeps no session from being watched. The damage is logged.

@@ -13,6 +13,7 @@ mod enrolment;
 mod follow_up;
 mod hand_overs;
 mod happy;
+mod import;
 mod instruments;
 mod lozenges;
 mod messages;
