@@ -17,8 +17,8 @@ use crate::docs;
 use crate::envelope;
 use crate::error::ApiError;
 use crate::handlers::{
-    cases, clinic, courses, enrolment, hand_overs, health, help, import, instruments, login, lozenges, me,
-    messages, patients, roster, sessions, sitting, worklist,
+    cases, clinic, courses, enrolment, hand_overs, health, help, import, instruments, licences, login, lozenges,
+    me, messages, patients, roster, sessions, sitting, worklist,
 };
 
 /// Who may call a route.
@@ -74,6 +74,16 @@ pub const ROSTER: &[StaffRole] = &[
     StaffRole::Administrator,
     StaffRole::Coordinator,
     StaffRole::Manager,
+];
+
+/// Who keeps accounts.
+const ADMINISTRATORS: &[StaffRole] = &[StaffRole::Administrator];
+
+/// Who reads which licences a prescriber has.
+const LICENCES: &[StaffRole] = &[
+    StaffRole::Administrator,
+    StaffRole::Manager,
+    StaffRole::Prescriber,
 ];
 
 /// All staff.
@@ -213,6 +223,8 @@ pub const ACCESS: &[(&str, &str, Access)] = &[
     ("POST", "/v1/roster/cover", Access::Staff(STAFF)),
     ("GET", "/v1/roster/gaps", Access::Staff(STAFF)),
     ("GET", "/v1/staff", Access::Staff(ROSTER)),
+    ("GET", "/v1/staff/{id}/licences", Access::Staff(LICENCES)),
+    ("PUT", "/v1/staff/{id}/licences", Access::Staff(ADMINISTRATORS)),
     // System
     ("GET", "/health/live", Access::Public),
     ("GET", "/health/ready", Access::Public),
@@ -383,6 +395,8 @@ fn json_routes(config: &mut utoipa_actix_web::service_config::ServiceConfig<'_>)
         .service(roster::cover)
         .service(roster::gaps)
         .service(clinic::list_staff)
+        .service(licences::find)
+        .service(licences::set)
         .service(health::live)
         .service(health::ready);
 }

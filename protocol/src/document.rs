@@ -17,6 +17,7 @@ mod enrolment;
 mod follow_up;
 mod instruments;
 mod ledger;
+mod licence;
 mod plan;
 mod roster;
 mod sitter;
@@ -32,6 +33,7 @@ pub use enrolment::{Channel, EnrolmentAsks, EnrolmentBlocks, EnrolmentItem, Enro
 pub use follow_up::FollowUpRules;
 pub use instruments::{ChangeRules, InstrumentRules, ListAsks, ListItem, OwnList, Tell};
 pub use ledger::LedgerRules;
+pub use licence::{LicenceRules, Unlicensed};
 pub use plan::{LocalHours, OrderLimits, PlanRules, QuietHours};
 pub use roster::{HandOverRules, RosterRules};
 pub use sitter::SitterRules;
@@ -136,6 +138,9 @@ pub struct ProtocolDocument {
     /// What is asked between sessions.
     #[serde(default)]
     pub follow_up: FollowUpRules,
+    /// What follows when the prescriber has no licence for the patient's state.
+    #[serde(default)]
+    pub licence: LicenceRules,
 }
 
 impl ProtocolDocument {

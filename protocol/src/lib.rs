@@ -24,6 +24,7 @@ pub mod import;
 pub mod instruments;
 pub mod ladder;
 pub mod ledger;
+pub mod licence;
 pub mod measuring;
 pub mod mending;
 pub mod notice;

@@ -8,6 +8,7 @@ use crate::document::{Asks, Item, ItemPhase, OtherAnswer};
 use crate::draft::{Draft, NewDuty};
 use crate::duty::{Duty, DutyKind, Lane, OwedBy};
 use crate::gate;
+use crate::licence::missing_at_dose;
 use crate::people::{Caller, StaffRole};
 use crate::record::{Decision, RuleContext, SessionRecord};
 use crate::refusal::{Fault, Faults, Refusal};
@@ -304,6 +305,9 @@ pub fn unlock(
         unlocked_at: Some(now),
     });
     draft.fact("dose.unlocked", json!({ "until": until }));
+    if let Some((_, found)) = missing_at_dose(&draft.record, now) {
+        draft.fact("licence.missing", json!({ "why": found }));
+    }
     expect_dose(&mut draft);
     Ok((draft.decide(), until))
 }

@@ -16,6 +16,7 @@ use crate::checklist::{Answer, AnswerValue};
 use crate::course::Course;
 use crate::document::{Asks, ProtocolDocument};
 use crate::id::{CaseId, Ids, LinkId, PersonId, SessionId, SitterId};
+use crate::licence::Licence;
 use crate::notice::Notice;
 use crate::order::Order;
 use crate::people::{Caller, Clinic, OnCallPerson, OnCallPlace, Patient};
@@ -47,6 +48,8 @@ pub struct Surroundings {
     pub other_open_cases: Vec<Level>,
     /// What the patient's other sessions say about their sitters and their order.
     pub earlier: Earlier,
+    /// Licences of who signed the patient's order in force.
+    pub prescriber_licences: Vec<Licence>,
 }
 
 /// What the patient's other sessions say about their sitters and their order.

@@ -4,6 +4,7 @@
 
 use bedside_protocol::duty::Lane;
 use bedside_protocol::id::{ClinicId, LinkId, PersonId};
+use bedside_protocol::licence::Licence;
 use bedside_protocol::notice::{About, Message, Notice, Recipient, Who};
 use bedside_protocol::people::StaffRole;
 use bedside_protocol::record::{Fact, LinkTarget, NewLink};
@@ -18,7 +19,7 @@ use crate::error::{Abort, DatabaseError, Failure, Stop, StoreError};
 use crate::locks::Lock;
 use crate::records::load;
 use crate::rows::AccountRow;
-use crate::schema::accounts;
+use crate::schema::{accounts, clinics};
 use crate::scope::Scope;
 use crate::seal::{self, Place};
 use crate::store::{Shared, Store};
@@ -74,6 +75,10 @@ pub struct Account {
     pub phone: String,
     /// What a member of staff is; empty for a patient.
     pub roles: Vec<StaffRole>,
+    /// Licences of a prescriber.
+    pub licences: Vec<Licence>,
+    /// Counts up with each change of the licences.
+    pub licences_version: u64,
     /// The hash of their password, in PHC form; `None` until they set one.
     pub password_hash: Option<String>,
     /// The hash of their on-call PIN, in PHC form.
@@ -97,6 +102,20 @@ pub enum SetActiveError {
     Store(#[from] StoreError),
 }
 
+/// Why licences were not recorded.
+#[derive(Debug, thiserror::Error)]
+pub enum SetLicencesError {
+    /// There is no such prescriber for the caller.
+    #[error("there is no such prescriber")]
+    NoPrescriber,
+    /// Somebody changed them since they were read.
+    #[error("the licences were changed meanwhile")]
+    Changed,
+    /// The store failed.
+    #[error("the licences could not be kept")]
+    Store(#[from] StoreError),
+}
+
 /// Why an account was not created.
 #[derive(Debug, thiserror::Error)]
 pub enum CreateAccountError {
@@ -116,6 +135,11 @@ pub enum CreateAccountError {
 pub(crate) struct Profile {
     pub name: String,
     pub phone: String,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub licences: Vec<Licence>,
+    /// Counts up with each change of the licences.
+    #[serde(default)]
+    pub licences_version: u64,
 }
 
 /// How long the link of [`Store::invite_to_account`] opens, on the clinical clock.
@@ -166,6 +190,8 @@ pub(crate) fn insert_account(
     let profile = Profile {
         name: new.name.clone(),
         phone: new.phone.clone(),
+        licences: Vec::new(),
+        licences_version: 0,
     };
     let row = AccountRow {
         clinic_id: clinic.to_string(),
@@ -226,6 +252,8 @@ fn account_value(shared: &Shared, row: AccountRow) -> Result<Account, Stop> {
         email: open_email(shared, &row.id, &row.email_sealed)?,
         phone: profile.phone,
         roles: serde_json::from_str(&row.roles).map_err(|_| corrupt())?,
+        licences: profile.licences,
+        licences_version: profile.licences_version,
         password_hash: row.password_hash,
         pin_hash: row.pin_hash,
         active: row.active,
@@ -234,7 +262,15 @@ fn account_value(shared: &Shared, row: AccountRow) -> Result<Account, Stop> {
     })
 }
 
-/// The account of this id, if it exists for the scope.
+/// Has whoever keeps records of the clinic's patients in memory load them anew: they know the licences of a prescriber who need
+/// not be on call. (The stamp of a clinic is drawn when its row changes.)
+fn show_anew(tx: &mut Tx<'_>, clinic: ClinicId) -> Result<(), Stop> {
+    diesel::update(clinics::table.find(clinic.to_string()))
+        .set(clinics::version.eq(clinics::version + 1))
+        .execute(tx.connection)?;
+    Ok(())
+}
+
 /// The clinic of an account.
 fn clinic_of(row: &AccountRow) -> Result<ClinicId, DatabaseError> {
     row.clinic_id.parse().map_err(|_| DatabaseError::Corrupt {
@@ -243,6 +279,7 @@ fn clinic_of(row: &AccountRow) -> Result<ClinicId, DatabaseError> {
     })
 }
 
+/// The account of this id, if it exists for the scope.
 pub(crate) fn visible(tx: &mut Tx<'_>, id: PersonId) -> Result<Option<AccountRow>, Stop> {
     let row: Option<AccountRow> = accounts::table
         .find(id.to_string())
@@ -394,6 +431,7 @@ impl Store {
             if !active {
                 tokens::revoke_all_of(tx, id)?;
             }
+            show_anew(tx, clinic)?;
             let action = if active {
                 "account.opened"
             } else {
@@ -405,6 +443,53 @@ impl Store {
             Ok(true)
         });
         changed.await.map_err(|failure| match failure {
+            Failure::No(error) => error,
+            Failure::Store(error) => error.into(),
+        })
+    }
+
+    /// Records all licences of a prescriber, if `may` says that the version that stands is the one that was read.
+    pub async fn set_licences(
+        &self,
+        scope: Scope,
+        id: PersonId,
+        licences: Vec<Licence>,
+        may: impl Fn(u64) -> bool + Send + 'static,
+    ) -> Result<u64, SetLicencesError> {
+        let set = self.write_job(scope, move |tx| {
+            let Some(row) = visible(tx, id)? else {
+                return Err(Abort::No(SetLicencesError::NoPrescriber));
+            };
+            let clinic = clinic_of(&row)?;
+            // Two changes come one after the other.
+            on_call::lock(tx, clinic)?;
+            let Some(row) = visible(tx, id)? else {
+                return Err(Abort::No(SetLicencesError::NoPrescriber));
+            };
+            let roles: Vec<StaffRole> = account_value(tx.shared, row.clone())?.roles;
+            if row.kind != AccountKind::Staff.name() || !roles.contains(&StaffRole::Prescriber) {
+                return Err(Abort::No(SetLicencesError::NoPrescriber));
+            }
+            let mut profile = open_profile(tx.shared, &row.id, &row.profile_sealed)?;
+            if !may(profile.licences_version) {
+                return Err(Abort::No(SetLicencesError::Changed));
+            }
+            profile.licences.clone_from(&licences);
+            profile.licences_version += 1;
+            let place = Place {
+                row: &row.id,
+                ..PROFILE
+            };
+            let sealed = seal::seal_json(&tx.shared.keys, place, &profile)?;
+            diesel::update(accounts::table.find(&row.id))
+                .set(accounts::profile_sealed.eq(sealed))
+                .execute(tx.connection)?;
+            show_anew(tx, clinic)?;
+            let fact = Fact::new("licences.set", json!({"account": id, "licences": &licences}));
+            audit::append(tx, &Chain::Clinic(clinic), None, &[fact])?;
+            Ok(profile.licences_version)
+        });
+        set.await.map_err(|failure| match failure {
             Failure::No(error) => error,
             Failure::Store(error) => error.into(),
         })

@@ -49,7 +49,7 @@ mod write;
 #[cfg(feature = "raw-sql")]
 pub mod raw;
 
-pub use accounts::{Account, AccountKind, CreateAccountError, NewAccount, SetActiveError};
+pub use accounts::{Account, AccountKind, CreateAccountError, NewAccount, SetActiveError, SetLicencesError};
 pub use audit::{AuditFault, AuditReport};
 pub use backup::{BackupError, Inspection, KeyFound};
 pub use clinics::{CreateClinicError, NewClinic};

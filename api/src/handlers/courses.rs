@@ -6,12 +6,13 @@ use actix_web::web::{Data, Path};
 use actix_web::{HttpRequest, HttpResponse, get, post, put};
 use bedside_protocol::document::{LocalHours, ProtocolDocument};
 use bedside_protocol::id::{PersonId, SessionId};
+use bedside_protocol::licence;
 use bedside_protocol::people::StaffRole;
 use bedside_protocol::plan::{
     self, CourseDecision, Maintenance, NewTime, PlanDraft, PlanTerms, REVIEW_MAX_CHARS,
 };
 use bedside_protocol::record::Decision;
-use bedside_protocol::refusal::Refusal;
+use bedside_protocol::refusal::{Faults, Refusal};
 use bedside_protocol::session::MoveCause;
 use bedside_store::Done;
 use serde::{Deserialize, Serialize};
@@ -23,6 +24,7 @@ use crate::app::App;
 use crate::auth::Staff;
 use crate::error::{ApiError, Problem};
 use crate::extract::Body;
+use crate::handlers::licences::{licence_warning, licences_of};
 use crate::handlers::patients::CreatedView;
 use crate::handlers::sessions::{ReasonBody, reason};
 use crate::parse::{Checks, Day, TimeOfDay};
@@ -162,6 +164,17 @@ impl CoursePlanBody {
     }
 }
 
+/// A plan that was signed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+pub struct PlanSignedView {
+    /// The plan.
+    #[serde(flatten)]
+    pub plan: SignedPlanView,
+    /// What the signer should know of their licence for where the patient is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub warning: Option<String>,
+}
+
 /// The version of a plan that `If-Match` names: `"3"`.
 fn named_version(request: &HttpRequest) -> Result<Option<u32>, ApiError> {
     let Some(given) = request.headers().get(IF_MATCH) else {
@@ -207,7 +220,7 @@ pub async fn preview(
 /// Sign a plan, or a change of the one in force that `If-Match` names: its sessions get their times. Those whose preparation
 /// has begun, and all that is over, stay as they are.
 #[utoipa::path(tag = "courses", request_body = CoursePlanBody, responses(
-    (status = 201, body = SignedPlanView), (status = 409, body = Problem), (status = 422, body = Problem),
+    (status = 201, body = PlanSignedView), (status = 409, body = Problem), (status = 422, body = Problem),
 ))]
 #[post("/v1/patients/{id}/plans")]
 pub async fn sign(
@@ -219,17 +232,23 @@ pub async fn sign(
 ) -> Result<HttpResponse, ApiError> {
     let (scope, changes) = (staff.scope(), named_version(&request)?);
     let (once, sent, signer) = (body.once(&scope.caller), body.value, staff.person);
-    let signed = app.store.decide_course(
-        scope,
-        PersonId::from(*id),
-        once,
-        move |record, sessions, context| {
+    let patient = PersonId::from(*id);
+    let licences = licences_of(&app, &scope, signer).await?;
+    let shown = licences.clone();
+    let signed = app
+        .store
+        .decide_course(scope.clone(), patient, once, move |record, sessions, context| {
+            if let Some(fault) = licence::fault(record, &licences, context.now) {
+                return Err(Refusal::Invalid(Faults(vec![fault])));
+            }
             let draft = sent.draft(changes, &record.around.protocol);
             plan::sign(record, sessions, &draft, signer, context)
-        },
-    );
+        });
     let Done { value, replayed } = signed.await?;
-    let value = SignedPlanView::of(&value);
+    let value = PlanSignedView {
+        plan: SignedPlanView::of(&value),
+        warning: licence_warning(&app, scope, patient, shown).await?,
+    };
     Ok(done_with(StatusCode::CREATED, &Done { value, replayed }))
 }
 

@@ -9,6 +9,7 @@ pub mod health;
 pub mod help;
 pub mod import;
 pub mod instruments;
+pub mod licences;
 pub mod login;
 pub mod lozenges;
 pub mod me;

@@ -4,10 +4,12 @@ use actix_web::http::StatusCode;
 use actix_web::web::{Data, Path};
 use actix_web::{HttpRequest, HttpResponse, get, post, put};
 use bedside_protocol::id::{PersonId, SessionId};
+use bedside_protocol::licence;
 use bedside_protocol::order::{self, AfterHold, Instruction, OrderDraft};
 use bedside_protocol::people::{CommsStatus, EmergencyContact, StaffRole};
 use bedside_protocol::planning;
 use bedside_protocol::record::{Decision, Fact};
+use bedside_protocol::refusal::{Faults, Refusal};
 use bedside_store::{CreateAccountError, Done, NewPatient};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -18,6 +20,7 @@ use crate::app::App;
 use crate::auth::Staff;
 use crate::error::{ApiError, Problem};
 use crate::extract::Body;
+use crate::handlers::licences::{licence_warning, licences_of};
 use crate::parse::{ADDRESS_MAX, Checks, Day, NAME_MAX, TimeOfDay};
 use crate::views::{OrderView, PatientView, ResultView};
 
@@ -117,6 +120,17 @@ pub struct PlanBody {
     /// Local time, such as `13:00`.
     #[schema(value_type = String)]
     pub time: TimeOfDay,
+}
+
+/// An order that was signed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+pub struct SignedOrderView {
+    /// The order.
+    #[serde(flatten)]
+    pub order: OrderView,
+    /// What the signer should know of their licence for where the patient is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub warning: Option<String>,
 }
 
 /// Something that was created.
@@ -220,7 +234,7 @@ pub async fn set_comms(
 
 /// Sign an order. A read-back of the one before counts no more.
 #[utoipa::path(tag = "patients", request_body = OrderBody, responses(
-    (status = 201, body = OrderView), (status = 422, body = Problem),
+    (status = 201, body = SignedOrderView), (status = 422, body = Problem),
 ))]
 #[post("/v1/patients/{id}/orders")]
 pub async fn sign_order(
@@ -232,6 +246,9 @@ pub async fn sign_order(
     let scope = staff.scope();
     let (once, sent, signer) = (body.once(&scope.caller), body.value, staff.person);
     let countersigner = sent.countersigned_by.map(PersonId::from);
+    let patient = PersonId::from(*id);
+    let licences = licences_of(&app, &scope, signer).await?;
+    let shown = licences.clone();
     if let Some(second) = countersigner {
         let account = app.store.find_account(scope.clone(), second).await?;
         let clinician = account.is_some_and(|account| {
@@ -261,7 +278,10 @@ pub async fn sign_order(
     };
     let signed = app
         .store
-        .sign_order(scope, PersonId::from(*id), once, move |record, context| {
+        .sign_order(scope.clone(), patient, once, move |record, context| {
+            if let Some(fault) = licence::fault(record, &licences, context.now) {
+                return Err(Refusal::Invalid(Faults(vec![fault])));
+            }
             let (id, now) = (context.ids.fresh(), context.now);
             let (previous, document) = (record.order.as_ref(), &record.around.protocol);
             Ok(order::sign(
@@ -275,13 +295,11 @@ pub async fn sign_order(
             )?)
         });
     let Done { value, replayed } = signed.await?;
-    Ok(done_with(
-        StatusCode::CREATED,
-        &Done {
-            value: OrderView::of(&value),
-            replayed,
-        },
-    ))
+    let value = SignedOrderView {
+        order: OrderView::of(&value),
+        warning: licence_warning(&app, scope, patient, shown).await?,
+    };
+    Ok(done_with(StatusCode::CREATED, &Done { value, replayed }))
 }
 
 /// Plan one session.

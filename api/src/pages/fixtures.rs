@@ -448,6 +448,7 @@ pub fn patient_record() -> PatientRecord {
             lozenges_taken_elsewhere: Some(0),
             other_open_cases: Vec::new(),
             earlier: Earlier::default(),
+            prescriber_licences: Vec::new(),
         },
     }
 }

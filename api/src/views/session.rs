@@ -7,6 +7,7 @@ use bedside_protocol::checklist::{Answer, AnswerValue};
 use bedside_protocol::duty::{Duty, DutyKind, DutyState};
 use bedside_protocol::gate;
 use bedside_protocol::instruments::Answers;
+use bedside_protocol::licence::missing_at_dose;
 use bedside_protocol::record::SessionRecord;
 use bedside_protocol::session::{Hold, Override, SessionMove, SessionState};
 use bedside_protocol::sitter::Sitter;
@@ -28,6 +29,9 @@ pub struct StaffSessionView {
     /// What a list shows of it.
     #[serde(flatten)]
     pub row: SessionRow,
+    /// Before the dose: why who signed the order is not licensed where the patient is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub licence_warning: Option<String>,
     /// Its version; counts up with every change.
     pub version: u64,
     /// The patient.
@@ -439,6 +443,7 @@ impl StaffSessionView {
         } else {
             Vec::new()
         };
+        let licence = missing_at_dose(record, now).filter(|_| session.state.is_before_dose());
         let cases = record.watch.cases.iter().map(|case| CaseBriefView {
             id: case.id.uuid(),
             code: case.code.clone(),
@@ -447,6 +452,7 @@ impl StaffSessionView {
         });
         Self {
             row: SessionRow::of(session),
+            licence_warning: licence.map(|(_, found)| found),
             version: session.version,
             patient: record.patient.id.uuid(),
             patient_name: record.patient.name.clone(),

@@ -2,7 +2,9 @@
 //! that does not stand.
 
 use super::{Reason, ReasonCode};
+use crate::document::Unlicensed;
 use crate::enrolment::{ItemState, standings};
+use crate::licence::missing_at_dose;
 use crate::plan::{ReviewDue, SignedPlan, newest, review_due};
 use crate::record::SessionRecord;
 use crate::time::Instant;
@@ -33,6 +35,12 @@ pub fn review_blocks(record: &SessionRecord, now: Instant) -> bool {
 
 pub(super) fn course_reasons(record: &SessionRecord, now: Instant) -> Vec<Reason> {
     let mut reasons = Vec::new();
+    if let Some((Unlicensed::Block, _)) = missing_at_dose(record, now) {
+        reasons.push(Reason::new(
+            ReasonCode::Licence,
+            "Your clinic has to settle something first. Please talk to your clinic.",
+        ));
+    }
     if record.course.unreadable || is_held(record, now) {
         reasons.push(Reason::new(
             ReasonCode::CourseHeld,

@@ -34,6 +34,8 @@ pub enum ReasonCode {
     EnrolmentOpen,
     /// Something of the enrolment was settled too long ago.
     EnrolmentExpired,
+    /// Who signed the order has no licence for where the patient is.
+    Licence,
     /// Nothing is signed.
     NoOrder,
     /// The last day of the order is over.
@@ -84,6 +86,7 @@ impl ReasonCode {
             Self::SafetyAnswer => "safety-answer",
             Self::EnrolmentOpen => "enrolment-open",
             Self::EnrolmentExpired => "enrolment-expired",
+            Self::Licence => "licence",
             Self::NoOrder => "no-order",
             Self::OrderExpired => "order-expired",
             Self::TooFewLozenges => "too-few-lozenges",

@@ -32,6 +32,7 @@ mod items;
 mod judging;
 mod ladders;
 mod ledger;
+mod licence;
 mod lines;
 mod mending;
 mod names;

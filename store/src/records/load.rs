@@ -8,6 +8,7 @@ use bedside_protocol::course::Course;
 use bedside_protocol::duty::Duty;
 use bedside_protocol::id::{ClinicId, PersonId, SessionId};
 use bedside_protocol::ledger::{self, LedgerEntry};
+use bedside_protocol::licence::Licence;
 use bedside_protocol::order::Order;
 use bedside_protocol::people::{Clinic, OnCallPerson, Patient};
 use bedside_protocol::record::{Earlier, PatientRecord, SessionRecord, Surroundings};
@@ -83,11 +84,12 @@ fn session_of(tx: &mut Tx<'_>, row: &SessionRow) -> Result<Option<SessionRecord>
         })?;
     let mut patient: Patient = patient_row.open(tx.shared, "patients", "profile_sealed")?;
     patient.version = patient_row.version();
+    let order = newest_order(tx.shared, &parts, &row.patient_id)?;
     let shared = Shares {
         patient,
-        order: newest_order(tx.shared, &parts, &row.patient_id)?,
         course: course::of_session(tx.shared, session.clinic, &parts, &row.patient_id)?,
-        common: common(tx, session.clinic)?,
+        common: common(tx, session.clinic, order.as_ref())?,
+        order,
     };
     whole(tx, session, shared, &parts).map(Some)
 }
@@ -171,13 +173,14 @@ fn patient_of(tx: &mut Tx<'_>, row: &PatientRow) -> Result<Option<PatientRecord>
         return Ok(None);
     }
     let version = Shared::protocol_in_force(tx.connection)?;
-    let common = common(tx, patient.clinic)?;
     let parts = Parts::of_patient(tx, &row.id)?;
+    let order = newest_order(tx.shared, &parts, &row.id)?;
+    let common = common(tx, patient.clinic, order.as_ref())?;
     let course = course::of_patient(tx.shared, &parts, &row.id)?;
     let around = surroundings(tx, common, &version, (&row.id, &row.id), &parts, &course.ledger)?;
     let sessions = parts.of(&row.id, "sessions");
     Ok(Some(PatientRecord {
-        order: newest_order(tx.shared, &parts, &row.id)?,
+        order,
         course,
         sessions: sessions
             .map(|row| session_in(tx.shared, row))
@@ -349,6 +352,7 @@ struct Common {
     on_call: Vec<OnCallPerson>,
     roster: Option<Arc<OnCallPlan>>,
     watch_health: WatchHealth,
+    prescriber_licences: Vec<Licence>,
 }
 
 impl Common {
@@ -358,18 +362,24 @@ impl Common {
             on_call: around.on_call.clone(),
             roster: around.roster.clone(),
             watch_health: around.watch_health.clone(),
+            prescriber_licences: around.prescriber_licences.clone(),
         }
     }
 }
 
-fn common(tx: &mut Tx<'_>, clinic: ClinicId) -> Result<Common, Stop> {
+fn common(tx: &mut Tx<'_>, clinic: ClinicId, order: Option<&Order>) -> Result<Common, Stop> {
     let parts = ClinicParts::of_clinic(tx, clinic)?;
+    let prescriber_licences = match order {
+        None => Vec::new(),
+        Some(order) => on_call::licences(tx, clinic, &parts, order.signed_by)?,
+    };
     let on_call = on_call::of(tx, clinic, &parts)?;
     Ok(Common {
         clinic: on_call.clinic,
         on_call: on_call.people,
         roster: on_call.plan,
         watch_health: watch::health_in(tx, &parts)?,
+        prescriber_licences,
     })
 }
 
@@ -421,6 +431,7 @@ fn surroundings(
         lozenges_taken_elsewhere,
         other_open_cases,
         earlier: Earlier::default(),
+        prescriber_licences: common.prescriber_licences,
     })
 }
 

@@ -7,6 +7,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use bedside_protocol::id::{ClinicId, PersonId};
+use bedside_protocol::licence::Licence;
 use bedside_protocol::people::{Clinic, Contact, OnCallPerson, OnCallPlace};
 use bedside_protocol::record::Surroundings;
 use bedside_protocol::roster::{OnCallPlan, Roster, Staff};
@@ -142,6 +143,22 @@ fn contact(tx: &Tx<'_>, row: &ClinicPartRow) -> Result<(PersonId, Contact), Stop
         email: accounts::open_email(tx.shared, &row.id, email.unwrap_or_default())?,
     };
     Ok((person, contact))
+}
+
+/// Licences of a member of staff; none of who has left, and of one whose account cannot be read.
+pub(super) fn licences(
+    tx: &Tx<'_>,
+    clinic: ClinicId,
+    parts: &ClinicParts,
+    person: PersonId,
+) -> Result<Vec<Licence>, Stop> {
+    let id = person.to_string();
+    let Some(row) = parts.of("staff").find(|row| row.id == id) else {
+        return Ok(Vec::new());
+    };
+    let sealed = row.more_sealed.as_deref().unwrap_or_default();
+    let profile = accounts::open_profile(tx.shared, &row.id, sealed);
+    load::or_nothing(clinic, profile.map(|profile| profile.licences))
 }
 
 fn listed_in(tx: &Tx<'_>, parts: &ClinicParts) -> Result<Vec<OnCallPerson>, Stop> {

@@ -15,6 +15,7 @@ mod hand_overs;
 mod happy;
 mod import;
 mod instruments;
+mod licences;
 mod lozenges;
 mod messages;
 mod metrics;
