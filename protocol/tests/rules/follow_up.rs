@@ -361,6 +361,18 @@ fn the_sitter_hears_of_a_late_check_only_by_the_patients_last_word_and_not_if_th
 }
 
 #[test]
+fn a_talk_that_is_neither_had_nor_booked_is_a_line_in_the_daily_mail_and_no_case() {
+    let mut play = released();
+    play.all_well_until(2 * DAY - 1);
+    play.after(2 * DAY);
+    let mark = play.mark();
+    assert_eq!(play.answer_own("C13", &["talk"]), CheckedIn::Noted);
+    assert!(play.record.watch.cases.is_empty());
+    assert_eq!(play.lines_since(mark), ["T+4200 coordinator for information"]);
+    assert_eq!(play.state(), "closed");
+}
+
+#[test]
 fn late_twice_running_is_its_own_notice_also_to_who_has_the_case() {
     let mut play = released();
     play.after(421);

@@ -4,6 +4,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
+use bedside_protocol::dosing::{self, DoseReport};
+use bedside_protocol::plan::CourseDecision;
+use bedside_protocol::record::Decision;
 use bedside_protocol::refusal::Refusal;
 use bedside_store::{DatabaseError, DecideError, Once, Scope};
 use bedside_tests::database::Database;
@@ -20,6 +23,7 @@ on_both_engines!(
     of_two_sessions_planned_at_once_for_one_day_one_is_refused,
     a_rule_that_panics_harms_nobody_else,
     orders_and_sessions_that_change_at_once_wait_for_each_other_and_never_in_a_circle,
+    a_rule_about_a_course_that_waited_for_a_session_knows_of_the_dose_that_was_logged_meanwhile,
 );
 
 async fn of_two_hundred_changes_at_once_none_is_lost(engine: Database) {
@@ -225,4 +229,52 @@ async fn orders_and_sessions_that_change_at_once_wait_for_each_other_and_never_i
         assert_eq!(bed.sql(deadlocks), ["0"]);
     }
     bed.audit_is_whole().await;
+}
+
+async fn a_rule_about_a_course_that_waited_for_a_session_knows_of_the_dose_that_was_logged_meanwhile(
+    engine: Database,
+) {
+    let bed = Bed::made(engine).await;
+    let (session, patient) = (bed.session, bed.record().await.patient.id);
+    let (begun, has_begun) = std::sync::mpsc::channel::<()>();
+    let (go_on, may_go_on) = std::sync::mpsc::channel::<()>();
+    let may_go_on = std::sync::Mutex::new(may_go_on);
+    let store = bed.store.clone();
+    let dosing = tokio::spawn(async move {
+        let logged = store.decide_session(Scope::system(), session, None, move |record, context| {
+            let _told = begun.send(());
+            let _waited = may_go_on
+                .lock()
+                .expect("a lock")
+                .recv_timeout(Duration::from_secs(5));
+            let (decision, _) = dosing::log_dose(record, DoseReport::default(), context);
+            Ok((decision, ()))
+        });
+        logged.await.map(|_| ())
+    });
+    tokio::task::spawn_blocking(move || has_begun.recv())
+        .await
+        .unwrap()
+        .expect("the dose is being logged");
+    let store = bed.store.clone();
+    let looking = tokio::spawn(async move {
+        let looked = store.decide_course(Scope::system(), patient, None, |record, _, _| {
+            let doses = record.around.other_doses.len();
+            let running = record
+                .sessions
+                .iter()
+                .filter(|session| session.dose.is_some())
+                .count();
+            Ok((
+                CourseDecision::of_patient(Decision::unchanged(record)),
+                (doses, running),
+            ))
+        });
+        looked.await.map(|done| done.value)
+    });
+    // Long enough for it to have read the patient and to wait for the session.
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    let _sent = go_on.send(());
+    dosing.await.unwrap().expect("saved");
+    assert_eq!(looking.await.unwrap().expect("looked"), (1, 1));
 }
