@@ -94,8 +94,9 @@ pub fn answer(
 ) -> Result<(Decision<PatientRecord>, Sending), Refusal> {
     let doses = doses_of(record);
     let (id, now, by) = (context.ids.fresh(), context.now, context.caller.clone());
+    let instrument = sent.instrument;
     let followed = follow(
-        sent.clone(),
+        sent,
         so_far(record, &doses),
         &record.course.score_reviews,
         &record.around.protocol,
@@ -103,7 +104,7 @@ pub fn answer(
     );
     let followed = match followed {
         Ok(followed) => followed,
-        Err(unkept) => return tell_unkept(record, sent.instrument, *unkept, context),
+        Err(unkept) => return tell_unkept(record, instrument, *unkept, context),
     };
     let score = &followed.score;
     let answered = Answered {
