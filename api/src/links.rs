@@ -135,3 +135,19 @@ pub async fn account(app: &App, token: &str) -> Result<(LinkId, ClinicId, Person
         _ => Err(ApiError::NotFound),
     }
 }
+
+/// The link of a test message that is good: the clinic, and the member of staff who says that messages reach them.
+pub async fn reached(app: &App, token: &str) -> Result<(ClinicId, PersonId), ApiError> {
+    match open(app, token).await? {
+        Opened::Good(StoredLink {
+            clinic,
+            target: LinkTarget::Reached { person },
+            ..
+        }) => Ok((clinic, person)),
+        Opened::Over(StoredLink {
+            target: LinkTarget::Reached { .. },
+            ..
+        }) => Err(ApiError::LinkOver),
+        _ => Err(ApiError::NotFound),
+    }
+}

@@ -35,7 +35,7 @@ pub use instruments::{ChangeRules, InstrumentRules, ListAsks, ListItem, OwnList,
 pub use ledger::LedgerRules;
 pub use licence::{LicenceRules, Unlicensed};
 pub use plan::{LocalHours, OrderLimits, PlanRules, QuietHours};
-pub use roster::{HandOverRules, RosterRules};
+pub use roster::{HandOverRules, RosterRules, TestedRules};
 pub use sitter::SitterRules;
 pub use timetable::{
     CheckDue, CheckRule, ConfirmPlanRule, HeadsUpRule, LogDoseRule, PrepareDayRule, Question, ReleaseRule,

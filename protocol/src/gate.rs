@@ -13,7 +13,7 @@ use crate::overriding;
 use crate::people::{Caller, CommsStatus, OnCallPlace};
 use crate::plan::Spacing;
 use crate::record::SessionRecord;
-use crate::roster::missing_for_session;
+use crate::roster::{missing_for_session, untested_places};
 use crate::session::SessionState;
 use crate::time::{Instant, minutes};
 
@@ -171,6 +171,14 @@ fn too_few_lozenges(record: &SessionRecord, order: &Order) -> Option<Reason> {
 fn clinic_reasons(record: &SessionRecord, now: Instant) -> Vec<Reason> {
     let around = &record.around;
     let mut reasons = on_call_reasons(record, now);
+    if let Some(rules) = &around.protocol.roster.tested
+        && !untested_places(&around.on_call, around.roster.as_deref(), now, rules).is_empty()
+    {
+        reasons.push(Reason::new(
+            ReasonCode::OnCallNotTested,
+            "Your clinic is making sure that somebody can be reached. Please wait a little, or talk to your clinic.",
+        ));
+    }
     let own = record.watch.open_case().map(|case| case.level);
     if own
         .into_iter()

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::case::{Level, OfferEnd};
 use crate::duty::Lane;
 use crate::id::{CaseId, DutyId, LinkId, NoticeId, PersonId, SitterId};
+use crate::people::OnCallPlace;
 use crate::roster::Gap;
 use crate::time::{Instant, Zone};
 use crate::watch::Subject;
@@ -250,6 +251,24 @@ pub enum Message {
         /// The clinic's zone.
         zone: Zone,
     },
+    /// To somebody on call: say that messages reach you.
+    OnCallTest {
+        /// By when.
+        answer_by: Instant,
+        /// The clinic's zone.
+        zone: Zone,
+        /// The page on which it is said.
+        link: LinkId,
+    },
+    /// To who keeps the list: somebody on call did not answer a test message.
+    OnCallSilent {
+        /// Their place.
+        place: OnCallPlace,
+        /// When they were asked.
+        asked_at: Instant,
+        /// The clinic's zone.
+        zone: Zone,
+    },
     /// To the administrator: the day's proof that alarms leave.
     Drill {
         /// When it fell due.
@@ -287,6 +306,8 @@ impl Message {
             Self::RosterGaps { .. } => "roster_gaps",
             Self::Bundle { .. } => "bundle",
             Self::AccountLink { .. } => "account_link",
+            Self::OnCallTest { .. } => "on_call_test",
+            Self::OnCallSilent { .. } => "on_call_silent",
             Self::Drill { .. } => "drill",
             Self::Test { .. } => "test",
         }

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use serde::{Deserialize, Serialize};
 
 use crate::id::{ClinicId, LinkId, PersonId, SessionId, SitterId};
-use crate::time::Zone;
+use crate::time::{Instant, Zone};
 
 /// What a member of staff may be. One person may be several.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -254,6 +254,8 @@ pub struct Contact {
     pub name: String,
     /// Their address.
     pub email: String,
+    /// When they last answered a test message or acted by a mail's link.
+    pub reached_at: Option<Instant>,
 }
 
 /// Somebody on call, with how to reach them.
@@ -267,6 +269,9 @@ pub struct OnCallPerson {
     pub name: String,
     /// Their address.
     pub email: String,
+    /// When they last answered a test message or acted by a mail's link.
+    #[serde(default)]
+    pub reached_at: Option<Instant>,
 }
 
 /// Who keeps a clinic's program running, each once: the administrators; where there is none, the next best.

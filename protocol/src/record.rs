@@ -102,6 +102,7 @@ impl Surroundings {
                 person: *person,
                 name: contact.name,
                 email: contact.email,
+                reached_at: contact.reached_at,
             })
         });
         let mut seen = BTreeSet::new();
@@ -255,6 +256,11 @@ pub enum LinkTarget {
     /// Setting the password of one account, once.
     Account {
         /// The account.
+        person: PersonId,
+    },
+    /// Saying that messages reach one member of staff.
+    Reached {
+        /// The member of staff.
         person: PersonId,
     },
 }

@@ -25,6 +25,7 @@ mod gaps;
 mod rotation;
 mod shift_change;
 mod stretches;
+mod tested;
 
 pub use check::check;
 pub use cover::{CoverRequest, cover};
@@ -32,6 +33,7 @@ pub use gaps::{Gap, Needed, Told, gaps_ahead, lacks_anybody, missing_for_session
 pub use rotation::{Hours, Rotation, Weekday};
 pub use shift_change::next_on_duty;
 pub use stretches::{Holder, Stretch};
+pub use tested::{is_test_due, is_test_overdue, is_tested, untested_places};
 
 /// The places a roster may speak for, in the order of the list. The others stand on the list alone.
 pub const PLACES: [OnCallPlace; 6] = [
@@ -214,6 +216,7 @@ impl OnCallPlan {
                     person,
                     name: contact.name,
                     email: contact.email,
+                    reached_at: contact.reached_at,
                 })
             })
             .collect()

@@ -28,6 +28,7 @@ mod outbox;
 mod patients;
 mod pool;
 mod proof;
+mod reached;
 mod records;
 mod refused;
 mod roster;
@@ -67,7 +68,7 @@ pub use outbox::{Claimed, ClaimedRow, Completion, CompletionResult, Made, Outbox
 pub use patients::NewPatient;
 pub use proof::{FindingPart, Unwatched, Wrong};
 pub use refused::RefusedAddresses;
-pub use roster::{GapsAhead, KeptRoster};
+pub use roster::{GapsAhead, KeptRoster, OnCallTurn};
 pub use scope::Scope;
 pub use sessions::OpenCase;
 pub use standing::{LaneStanding, OpenCases, Standing};

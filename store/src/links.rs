@@ -77,6 +77,10 @@ fn row_of(clinic: ClinicId, link: &NewLink, created_at: i64) -> LinkRow {
             "account".clone_into(&mut row.kind);
             row.account_id = Some(person.to_string());
         }
+        LinkTarget::Reached { person } => {
+            "reached".clone_into(&mut row.kind);
+            row.account_id = Some(person.to_string());
+        }
     }
     row
 }
@@ -95,6 +99,9 @@ fn target_of(row: &LinkRow) -> Option<LinkTarget> {
             staff: id(row.account_id.as_ref())?,
         }),
         "account" => Some(LinkTarget::Account {
+            person: id(row.account_id.as_ref())?,
+        }),
+        "reached" => Some(LinkTarget::Reached {
             person: id(row.account_id.as_ref())?,
         }),
         _ => None,

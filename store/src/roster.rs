@@ -39,6 +39,17 @@ pub struct KeptRoster {
     pub plan: OnCallPlan,
 }
 
+/// Somebody on call.
+#[derive(Debug, Clone, PartialEq)]
+pub struct OnCallTurn {
+    /// Who, and how to reach them.
+    pub person: OnCallPerson,
+    /// Since when and until when.
+    pub turn: Turn,
+    /// Whether they have shown that messages reach them; `None` where the protocol does not ask.
+    pub tested: Option<bool>,
+}
+
 /// Gaps of the days ahead.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct GapsAhead {
@@ -88,23 +99,28 @@ impl Store {
     }
 
     /// Who is on call in a clinic now, with since when and until when, by place and then in the order of its list.
-    pub async fn list_turns(
-        &self,
-        scope: Scope,
-        clinic: ClinicId,
-    ) -> Result<Vec<(OnCallPerson, Turn)>, StoreError> {
+    pub async fn list_turns(&self, scope: Scope, clinic: ClinicId) -> Result<Vec<OnCallTurn>, StoreError> {
         self.read_job(scope, move |tx| {
             let (plan, _) = records::whole_plan(tx, clinic)?;
-            let turns = roster::on_call_at(&plan, tx.now).into_iter();
+            let in_force = Shared::protocol_in_force(tx.connection)?;
+            let rules = tx.shared.protocol(tx.connection, &in_force)?.roster.tested;
+            let now = tx.now;
+            let turns = roster::on_call_at(&plan, now).into_iter();
             let with_contact = |turn: Turn| {
-                let Contact { name, email } = plan.staff.get(&turn.person)?.clone();
+                let Contact {
+                    name,
+                    email,
+                    reached_at,
+                } = plan.staff.get(&turn.person)?.clone();
                 let person = OnCallPerson {
                     place: turn.place,
                     person: turn.person,
                     name,
                     email,
+                    reached_at,
                 };
-                Some((person, turn))
+                let tested = rules.map(|rules| roster::is_tested(reached_at, turn.since, now, &rules));
+                Some(OnCallTurn { person, turn, tested })
             };
             Ok(turns.filter_map(with_contact).collect())
         })

@@ -31,6 +31,9 @@ diesel::table! {
         pin_failures -> Integer,
         pin_locked_until -> Nullable<BigInt>,
         created_at -> BigInt,
+        reached_at -> Nullable<BigInt>,
+        test_asked_at -> Nullable<BigInt>,
+        test_told_at -> Nullable<BigInt>,
     }
 }
 

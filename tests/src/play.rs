@@ -231,6 +231,7 @@ impl Play {
     /// The last quarter of an hour: the sitter is here, the blood pressure is good, both read the order back.
     pub async fn last_quarter(&mut self) {
         self.clinic.advance_to(self.planned_at - minutes(14)).await;
+        self.clinic.on_call_answers().await;
         self.vitals(120, 78, 70).expect(200);
         let code = self.today()["session"]["sitter"]["presence_code"]
             .as_str()

@@ -41,6 +41,8 @@ pub enum Job {
     FollowPatients,
     /// Offers open cases of who went off duty to who came on.
     ShiftChanges,
+    /// Asks who is on call whether messages reach them.
+    OnCallTests,
     /// Verifies every audit chain.
     VerifyAudit,
     /// Lets each clinic's drill fall due, which proves the way from a due time to an accepted mail.
@@ -49,12 +51,13 @@ pub enum Job {
 
 impl Job {
     /// Every job.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::Optimize,
         Self::Retention,
         Self::RosterGaps,
         Self::FollowPatients,
         Self::ShiftChanges,
+        Self::OnCallTests,
         Self::VerifyAudit,
         Self::Drill,
     ];
@@ -67,6 +70,7 @@ impl Job {
             Self::RosterGaps => "roster_gaps",
             Self::FollowPatients => "follow_patients",
             Self::ShiftChanges => "shift_changes",
+            Self::OnCallTests => "on_call_tests",
             Self::VerifyAudit => "verify_audit",
             Self::Drill => "drill",
         }
@@ -174,6 +178,9 @@ impl Worker {
                 store.offer_at_shift_changes().await?;
             }
             Job::FollowPatients => self.follow_patients().await?,
+            Job::OnCallTests => {
+                store.test_on_call().await?;
+            }
             Job::VerifyAudit => {
                 let report = store.verify_audit(None).await?;
                 for fault in report.faults.iter().take(FAULTS_LOGGED) {

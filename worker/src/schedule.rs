@@ -81,6 +81,8 @@ impl Job {
             Self::FollowPatients => "45 4,19,34,49 * * * *",
             // Every three minutes: the next on duty hears of what is open in the first minutes of the shift.
             Self::ShiftChanges => "5 */3 * * * *",
+            // Every five minutes: a turn begins with a test.
+            Self::OnCallTests => "35 1-59/5 * * * *",
             // Every night: 03:41 in London, 22:41 or 23:41 on the American east coast; no session runs then.
             Self::VerifyAudit => "0 41 3 * * *",
             Self::Drill => return drill.cloned(),

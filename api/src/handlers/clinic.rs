@@ -3,9 +3,8 @@
 use actix_web::web::Data;
 use actix_web::{HttpResponse, get, put};
 use bedside_protocol::id::PersonId;
-use bedside_protocol::people::{OnCallPerson, OnCallPlace};
-use bedside_protocol::roster::Turn;
-use bedside_store::SetOnCallError;
+use bedside_protocol::people::OnCallPlace;
+use bedside_store::{OnCallTurn, SetOnCallError};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use uuid::Uuid;
@@ -63,7 +62,7 @@ pub async fn on_call(app: Data<App>, staff: Staff) -> Result<HttpResponse, ApiEr
 async fn list(app: &App, staff: &Staff) -> Result<HttpResponse, ApiError> {
     let turns = app.store.list_turns(staff.scope(), staff.clinic).await?;
     let refused = app.store.refused_addresses(staff.scope(), staff.clinic).await?;
-    let view = |(person, turn): &(OnCallPerson, Turn)| OnCallView::of(person, turn, &refused);
+    let view = |turn: &OnCallTurn| OnCallView::of(turn, &refused);
     Ok(ok(&OnCallListView {
         places: turns.iter().map(view).collect(),
     }))

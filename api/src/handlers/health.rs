@@ -145,6 +145,7 @@ pub(crate) struct Findings {
     unheard: Option<Duration>,
     pub(crate) failing_subjects: u64,
     without_on_call: u64,
+    silent_on_call: u64,
     unwatched: u64,
     audit_faults: u64,
     clock_faults: u64,
@@ -160,6 +161,7 @@ pub(crate) async fn look(store: &Store) -> Result<Findings, StoreError> {
         unheard: store.oldest_unheard_case().await?,
         failing_subjects: store.count_failing_subjects().await?,
         without_on_call: store.count_clinics_without_on_call().await?,
+        silent_on_call: store.count_silent_on_call().await?,
         unwatched: store.count_findings(FindingPart::Duties).await?,
         audit_faults: store.count_findings(FindingPart::Audit).await?,
         clock_faults: store
@@ -219,11 +221,15 @@ pub(crate) fn judge(findings: &Findings, alive_within: Duration) -> ReadyView {
     } else {
         "one or more cannot be worked on again and again; look at the worker's log"
     };
-    let on_call_filled = findings.without_on_call == 0;
-    let on_call = if on_call_filled {
-        "every clinic with a session has nurse, backup and fallback"
-    } else {
-        "a clinic with a session lacks an active nurse, backup or fallback; set its on-call list"
+    let (filled, silent) = (findings.without_on_call == 0, findings.silent_on_call > 0);
+    let on_call = match (filled, silent) {
+        (false, _) => {
+            "a clinic with a session lacks an active nurse, backup or fallback; set its on-call list"
+        }
+        (true, true) => {
+            "somebody on call did not answer a test message; call them, or put somebody else on call"
+        }
+        (true, false) => "every clinic with a session has nurse, backup and fallback",
     };
     // It begins before the workers count as dead; the heartbeat of one that is back is younger than its last cycle.
     let stands_in = findings.standby_silent_for.is_some_and(|stood_in| {
@@ -264,7 +270,7 @@ pub(crate) fn judge(findings: &Findings, alive_within: Duration) -> ReadyView {
         PartView::new("prompts", prompted, findings.unsent_prompt, prompts),
         PartView::new("drill", drilled, proven_ago, drill),
         PartView::new("subjects", subjects_work, None, subjects),
-        PartView::new("on_call", on_call_filled, None, on_call),
+        PartView::new("on_call", filled && !silent, None, on_call),
         PartView::new("audit", audit_holds, None, audit),
         PartView::new("clock", clock_agrees, None, clock),
     ];
@@ -292,7 +298,7 @@ mod tests {
             change(&mut findings);
             findings
         };
-        let cases: [(Findings, &[&str]); 19] = [
+        let cases: [(Findings, &[&str]); 20] = [
             (well, &[]),
             (with(|it| it.unsent = Some(Duration::seconds(60))), &[]),
             (with(|it| it.unheard = Some(Duration::seconds(59))), &[]),
@@ -323,6 +329,7 @@ mod tests {
             ),
             (with(|it| it.failing_subjects = 1), &["subjects"]),
             (with(|it| it.without_on_call = 1), &["on_call"]),
+            (with(|it| it.silent_on_call = 1), &["on_call"]),
             (with(|it| it.unwatched = 1), &["duties"]),
             (with(|it| it.audit_faults = 1), &["audit"]),
             (with(|it| it.clock_faults = 1), &["clock"]),

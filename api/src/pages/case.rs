@@ -197,6 +197,15 @@ impl Visit {
         self.page(status, Entered::refused(form, fields, refusal)).await
     }
 
+    /// Whoever acts behind the link that was mailed to them has got the mail.
+    async fn note_reached(&self, by: &Account) -> Result<(), PageError> {
+        if self.way.addressee == Some(by.id) {
+            let scope = scope(self.clinic, caller_of(by), self.request.as_deref());
+            self.app.store.note_reached(scope, self.clinic, by.id).await?;
+        }
+        Ok(())
+    }
+
     /// Takes, accepts or declines the case in somebody's name. That another was first, or that it is closed, the page says
     /// by itself.
     async fn enter(&self, entry: Entry, by: &Account) -> Result<(), PageError> {
@@ -286,6 +295,7 @@ pub(super) async fn enter_by_link(
     };
     if let Some(reader) = &visit.reader {
         visit.enter(entry, reader).await?;
+        visit.note_reached(reader).await?;
         return Ok(see_other(&visit.way.path));
     }
     let mut fields = sent.fields()?;
@@ -319,6 +329,7 @@ pub(super) async fn enter_by_link(
         Err(error) => return Err(PageError(error)),
     };
     visit.enter(entry, &account).await?;
+    visit.note_reached(&account).await?;
     let proof = Proof::Case {
         clinic: visit.clinic,
         person: account.id,

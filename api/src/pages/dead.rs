@@ -132,7 +132,7 @@ async fn raise(app: &App, link: &StoredLink, call: HelpCall, request: &HttpReque
                 reporting::help_of_patient(app, scope, person, None, call, None).await?;
             }
         }
-        LinkTarget::Case { .. } => {}
+        LinkTarget::Case { .. } | LinkTarget::Reached { .. } => {}
     }
     Ok(())
 }

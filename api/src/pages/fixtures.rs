@@ -437,6 +437,7 @@ pub fn patient_record() -> PatientRecord {
                     person: person(number),
                     name: name.into(),
                     email: format!("staff{number}@example.org"),
+                    reached_at: Some(at("2026-11-19T15:00:00Z")),
                 })
                 .collect(),
             roster: None,

@@ -16,6 +16,7 @@ mod exchange;
 mod form;
 mod frame;
 mod mails;
+mod reached;
 mod sitter;
 mod sitter_answer;
 mod sitter_preparing;
@@ -101,6 +102,9 @@ pub fn register(config: &mut ServiceConfig) {
         .service(acted("/logout", staff::log_out))
         .service(shown("/account/{token}", account::show).route(web::post().to(account::set)))
         .service(acted("/account/{token}/help", account::help));
+    config
+        .service(shown("/t/{token}", reached::show).route(web::post().to(reached::say)))
+        .service(acted("/t/{token}/help", reached::help));
 }
 
 /// What GET and HEAD show.

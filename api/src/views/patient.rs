@@ -1,9 +1,8 @@
 //! Patients, staff and the on-call list as the care team sees them.
 
-use bedside_protocol::people::{OnCallPerson, Patient};
+use bedside_protocol::people::Patient;
 use bedside_protocol::record::PatientRecord;
-use bedside_protocol::roster::Turn;
-use bedside_store::{Account, RefusedAddresses};
+use bedside_store::{Account, OnCallTurn, RefusedAddresses};
 use chrono::{DateTime, Utc};
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -111,11 +110,19 @@ pub struct OnCallView {
     /// Since when mail to their address is refused; absent when it is not.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub mail_refused_since: Option<DateTime<Utc>>,
+    /// When they last answered a test message or acted by a mail's link.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reached_at: Option<DateTime<Utc>>,
+    /// Whether that counts for their present turn; absent where the protocol does not ask. No dose opens while nurse or backup
+    /// have not.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tested: Option<bool>,
 }
 
 impl OnCallView {
     /// The view of a place.
-    pub fn of(person: &OnCallPerson, turn: &Turn, refused: &RefusedAddresses) -> Self {
+    pub fn of(on_call: &OnCallTurn, refused: &RefusedAddresses) -> Self {
+        let OnCallTurn { person, turn, tested } = on_call;
         Self {
             place: person.place.name().to_owned(),
             person: person.person.uuid(),
@@ -123,6 +130,8 @@ impl OnCallView {
             since: turn.since,
             until: turn.until,
             mail_refused_since: refused.since(&person.email),
+            reached_at: person.reached_at,
+            tested: *tested,
         }
     }
 }

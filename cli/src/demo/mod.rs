@@ -214,6 +214,8 @@ async fn enter_cast(store: &Store, zone: Zone) -> Result<()> {
         on_call.push((staff.place, person));
     }
     store.set_on_call(Scope::system(), clinic.id, on_call).await?;
+    // As housekeeping does every few minutes of a clinic's life, which a short story does not have.
+    store.test_on_call().await?;
     Ok(())
 }
 

@@ -21,6 +21,24 @@ pub struct RosterRules {
     /// Hand-over of open cases.
     #[serde(default)]
     pub hand_over: HandOverRules,
+    /// Whether who is on call must have shown that mail reaches them; nobody is asked, if it is not said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tested: Option<TestedRules>,
+}
+
+/// Test messages to who is on call (PROTOCOL 4.1 `on_call_tested`, FEATURES 76). No dose opens unless nurse and backup were
+/// reached.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TestedRules {
+    /// An answer counts from so many minutes before the turn begins.
+    pub before_turn_min: i64,
+    /// An answer counts for so many hours.
+    pub good_for_h: i64,
+    /// Asked again so many hours after the last answer or question, before the last answer grows old.
+    pub again_after_h: i64,
+    /// Who keeps the list is told of a test without an answer after so many minutes.
+    pub answer_within_min: i64,
 }
 
 /// Hand-over of open cases (PROTOCOL 4.5, "Shift change").
@@ -53,6 +71,7 @@ impl Default for RosterRules {
             look_ahead_days: 14,
             gap_told_before_h: vec![7 * 24, 24],
             hand_over: HandOverRules::default(),
+            tested: None,
         }
     }
 }
@@ -60,6 +79,9 @@ impl Default for RosterRules {
 impl RosterRules {
     /// The most days ahead; a rota is hardly known any farther.
     const AHEAD_MAX_DAYS: u32 = 92;
+
+    /// The most hours that an answer to a test message counts: a month.
+    const TESTED_MAX_H: i64 = 31 * 24;
 
     /// The most minutes that an offer of a case waits; a shift is hardly longer.
     const ACCEPT_MAX_MIN: i64 = 12 * 60;
@@ -99,6 +121,20 @@ impl RosterRules {
                 return Err(fault(&format!("gap_told_before_h[{index}]"), message));
             }
             farthest = before_h - 1;
+        }
+        if let Some(tested) = &self.tested {
+            let most_h = Self::TESTED_MAX_H;
+            for (field, value, least, most) in [
+                ("before_turn_min", tested.before_turn_min, 0, 24 * 60),
+                ("good_for_h", tested.good_for_h, 1, most_h),
+                ("again_after_h", tested.again_after_h, 1, tested.good_for_h),
+                ("answer_within_min", tested.answer_within_min, 1, 24 * 60),
+            ] {
+                if !(least..=most).contains(&value) {
+                    let message = format!("must be from {least} to {most}");
+                    return Err(fault(&format!("tested.{field}"), message));
+                }
+            }
         }
         let most = Self::ACCEPT_MAX_MIN;
         if !(1..=most).contains(&self.hand_over.accept_within_min) {

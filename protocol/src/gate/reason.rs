@@ -48,6 +48,8 @@ pub enum ReasonCode {
     NoSitter,
     /// Somebody is missing on call, now or before the session is surely over.
     NobodyOnCall,
+    /// Nurse or backup on call have not shown that messages reach them.
+    OnCallNotTested,
     /// The care team is looking into something.
     OpenCase,
     /// Nobody would notice a missed check.
@@ -93,6 +95,7 @@ impl ReasonCode {
             Self::SitterNotAccepted => "sitter-not-accepted",
             Self::NoSitter => "no-sitter",
             Self::NobodyOnCall => "nobody-on-call",
+            Self::OnCallNotTested => "on-call-not-tested",
             Self::OpenCase => "open-case",
             Self::WatchDown => "watch-down",
             Self::ItemOpen => "item-open",

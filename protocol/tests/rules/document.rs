@@ -274,6 +274,14 @@ fn a_bad_value_is_named_by_its_path() {
         (
             "/roster",
             roster(
+                "tested",
+                json!({"before_turn_min": 60, "good_for_h": 24, "again_after_h": 25, "answer_within_min": 30}),
+            ),
+            "roster.tested.again_after_h",
+        ),
+        (
+            "/roster",
+            roster(
                 "hand_over",
                 json!({"accept_within_min": 0, "at_shift_change": true}),
             ),

@@ -279,6 +279,7 @@ fn plan(covers: &[(OnCallPlace, OnCallPlace, &str, &str)]) -> OnCallPlan {
     let contact = |name: &str| Contact {
         name: name.into(),
         email: format!("{name}@elm.example"),
+        reached_at: None,
     };
     OnCallPlan {
         zone: bedside_protocol::time::Zone::named("America/New_York").unwrap(),

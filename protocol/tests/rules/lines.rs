@@ -92,6 +92,8 @@ fn what(notice: &Notice) -> String {
         Message::ContactUnreachable { .. } => "contact unreachable".into(),
         Message::AddressRefused { .. } => "address refused".into(),
         Message::ForInformation { .. } => "for information".into(),
+        Message::OnCallTest { .. } => "on-call test".into(),
+        Message::OnCallSilent { .. } => "on call silent".into(),
         Message::RosterGaps { .. } => "roster gaps".into(),
         Message::Bundle { .. } => "bundle".into(),
         Message::AccountLink { .. } | Message::Test { .. } => "other".into(),

@@ -51,6 +51,7 @@ mod rounds;
 mod selectors;
 mod sitter;
 mod support;
+mod tested;
 mod timetable;
 mod training;
 mod trends;

@@ -83,6 +83,7 @@ fn after_hours_the_named_contact_stands_where_nurse_and_backup_do_and_only_then(
             person: crate::support::person(0x200),
             name: "after_hours".into(),
             email: "after_hours@elm.example".into(),
+            reached_at: None,
         });
         on_call.retain(|person| places.contains(&person.place));
         let mark = play.mark();

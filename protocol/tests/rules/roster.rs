@@ -660,7 +660,13 @@ fn staff() -> Staff {
     let contact = |number| {
         let name = name(person(number)).to_owned();
         let email = format!("{name}@elm.example");
-        (person(number), Contact { name, email })
+        let reached_at = Some(crate::support::always_reached());
+        let contact = Contact {
+            name,
+            email,
+            reached_at,
+        };
+        (person(number), contact)
     };
     [ANN, BEN, CAT, DAN, EVE].map(contact).into()
 }

@@ -52,7 +52,13 @@ fn everybody() -> Staff {
     let contact = |number| {
         let name = format!("{number}");
         let email = format!("{number}@elm.example");
-        (person(number), Contact { name, email })
+        let reached_at = Some(crate::support::always_reached());
+        let contact = Contact {
+            name,
+            email,
+            reached_at,
+        };
+        (person(number), contact)
     };
     (1_u128..7).map(contact).collect()
 }

@@ -16,6 +16,7 @@ use bedside_protocol::time::Instant;
 use super::load;
 use super::parts::ClinicParts;
 use crate::accounts;
+use crate::clock::from_ms;
 use crate::error::{DatabaseError, Stop};
 use crate::rows::ClinicPartRow;
 use crate::seal::{self, Place};
@@ -57,10 +58,15 @@ pub(super) fn of(tx: &Tx<'_>, id: ClinicId, parts: &ClinicParts) -> Result<OnCal
     })
 }
 
+/// A clinic, and who is on call in it, by themselves.
+pub(crate) fn now(tx: &mut Tx<'_>, clinic: ClinicId) -> Result<OnCall, Stop> {
+    let parts = ClinicParts::of_clinic(tx, clinic)?;
+    of(tx, clinic, &parts)
+}
+
 /// Who is on call in a clinic now, by place and then in the order of its list.
 pub(crate) fn people(tx: &mut Tx<'_>, clinic: ClinicId) -> Result<Vec<OnCallPerson>, Stop> {
-    let parts = ClinicParts::of_clinic(tx, clinic)?;
-    Ok(of(tx, clinic, &parts)?.people)
+    Ok(now(tx, clinic)?.people)
 }
 
 /// The plan of a clinic with all of its active staff, and the version of its roster; 0 where it has none.
@@ -141,6 +147,7 @@ fn contact(tx: &Tx<'_>, row: &ClinicPartRow) -> Result<(PersonId, Contact), Stop
     let contact = Contact {
         name: accounts::open_profile(tx.shared, &row.id, profile.unwrap_or_default())?.name,
         email: accounts::open_email(tx.shared, &row.id, email.unwrap_or_default())?,
+        reached_at: row.from_at.map(from_ms),
     };
     Ok((person, contact))
 }
@@ -173,6 +180,7 @@ fn listed_in(tx: &Tx<'_>, parts: &ClinicParts) -> Result<Vec<OnCallPerson>, Stop
             person,
             name: contact.name,
             email: contact.email,
+            reached_at: contact.reached_at,
         })
     });
     let mut people = listed.collect::<Result<Vec<_>, Stop>>()?;

@@ -83,6 +83,7 @@ async fn a_job_that_ran_is_not_run_again_by_a_restart_or_another_worker(engine: 
         Job::RosterGaps,
         Job::FollowPatients,
         Job::ShiftChanges,
+        Job::OnCallTests,
         Job::VerifyAudit,
     ];
     assert_eq!(clinic.worker.keep_house_if_due().await, jobs);
@@ -94,6 +95,7 @@ async fn a_job_that_ran_is_not_run_again_by_a_restart_or_another_worker(engine: 
     ran.sort_by_key(|job| job.name());
     let more_often_than_nightly = [
         Job::FollowPatients,
+        Job::OnCallTests,
         Job::Optimize,
         Job::Retention,
         Job::RosterGaps,

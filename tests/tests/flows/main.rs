@@ -20,6 +20,7 @@ mod lozenges;
 mod messages;
 mod metrics;
 mod missed;
+mod on_call_tests;
 mod outage;
 mod pages;
 mod ping;

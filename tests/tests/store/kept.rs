@@ -159,6 +159,11 @@ async fn a_kept_record_is_what_a_store_opened_just_now_reads(engine: Database) {
             let set = format!("UPDATE accounts SET active = {active} WHERE id = '{nurse}'");
             after!("an on-call account that closed or opened", execute(&set));
         }
+        after!("a member of staff on call who was reached", {
+            bed.advance(Duration::seconds(1));
+            let noted = bed.store.note_reached(Scope::system(), bed.clinic, bed.nurse);
+            noted.await.expect("a note");
+        });
         after!("another name of the clinic", {
             execute(&format!("UPDATE clinics SET name = 'Hazel Clinic {round}'"));
         });

@@ -2,6 +2,7 @@ use bedside_protocol::case::{Level, OfferEnd};
 use bedside_protocol::duty::Lane;
 use bedside_protocol::id::{DutyId, NoticeId, PersonId, SitterId};
 use bedside_protocol::notice::{About, CaseStep, Message as Says, Recipient, Who};
+use bedside_protocol::people::OnCallPlace;
 use bedside_protocol::roster::{Gap, Needed};
 use bedside_protocol::time::{Instant, Zone};
 use mail_parser::{MessageParser, MimeHeaders as _};
@@ -232,6 +233,28 @@ fn every_message() -> Vec<(&'static str, Notice)> {
             notice(staff(), Says::ContactUnreachable { code: c4, at, zone }),
         ),
         ("address_refused", notice(staff(), refused(patient()))),
+        (
+            "on_call_test",
+            notice(
+                staff(),
+                Says::OnCallTest {
+                    answer_by: at,
+                    zone,
+                    link,
+                },
+            ),
+        ),
+        (
+            "on_call_silent",
+            notice(
+                staff(),
+                Says::OnCallSilent {
+                    place: OnCallPlace::Nurse,
+                    asked_at: at,
+                    zone,
+                },
+            ),
+        ),
         (
             "bundle_to_patient",
             notice(

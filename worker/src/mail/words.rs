@@ -8,6 +8,7 @@
 use bedside_protocol::case::{Level, OfferEnd};
 use bedside_protocol::id::LinkId;
 use bedside_protocol::notice::{CaseStep, Message, Notice, Who};
+use bedside_protocol::people::OnCallPlace;
 use bedside_protocol::roster::Gap;
 use bedside_protocol::time::{Instant, Zone};
 
@@ -235,6 +236,29 @@ fn of_message(message: &Message, url: &dyn Fn(&str, LinkId) -> String) -> Words 
                 "The link works once and until {}. Please do not forward this message.",
                 zone.long(*expires_at)
             )),
+        Message::OnCallTest {
+            answer_by,
+            zone,
+            link,
+        } => Words::about(format!(
+            "Can you be reached? Please answer by {}",
+            zone.clock_24h(*answer_by)
+        ))
+        .saying("You are on call. This message asks whether alarms reach you.")
+        .stating("Answer by", moment(*zone, *answer_by))
+        .linking("Open the page", url("t", *link))
+        .adding("Press the button on the page. Opening it alone answers nothing."),
+        Message::OnCallSilent {
+            place,
+            asked_at,
+            zone,
+        } => Words::about("Somebody on call does not answer")
+            .saying(format!(
+                "A test message was sent to the {} at {} and is not answered.",
+                on_call_as(*place),
+                moment(*zone, *asked_at)
+            ))
+            .saying("Please call them, or put somebody else on call. Until nurse and backup have answered nothing can be begun."),
         Message::Drill { at, zone } => Words::about("Daily test: alarms reach you")
             .saying(format!(
                 "This is the test of {}. It went the way of every alarm: a time came, the program decided, and this mail left.",
@@ -276,6 +300,15 @@ fn kind_of(recipient: Who) -> &'static str {
         Who::Patient(_) => "a patient",
         Who::Sitter(_) => "a sitter",
         Who::Staff(_) => "a member of staff",
+    }
+}
+
+fn on_call_as(place: OnCallPlace) -> &'static str {
+    match place {
+        OnCallPlace::Nurse => "nurse on call",
+        OnCallPlace::Backup => "backup on call",
+        OnCallPlace::AfterHours => "after-hours contact",
+        _ => "person on call",
     }
 }
 

@@ -6,7 +6,7 @@ use chrono::NaiveTime;
 use serde_json::{Value, json};
 
 use super::{Story, Theatre, enrolling, staff_phone};
-use crate::demo::cast::{self, COLE, NORA, PRIYA, patient, sitter};
+use crate::demo::cast::{self, BEN, COLE, NORA, PRIYA, patient, sitter};
 use crate::demo::expectations::Step;
 use crate::demo::http::{Browser, Phone, post_json};
 
@@ -62,6 +62,17 @@ pub fn plan(theatre: Theatre) -> Result<Story> {
     )?
     .well()?;
     stage.tell(patient::FIRST_NAME, "sets a password behind the link of the mail");
+
+    for on_call in [NORA, BEN] {
+        let test = theatre.mailboxes.wait_for_link(&stage, on_call.email, "/t/", 0)?;
+        let mut browser = Browser::new(&base);
+        let asked = browser.open(&test)?;
+        let form = asked
+            .form(&test)
+            .context("a button on the page of the test message")?;
+        browser.submit(&test, &form, &[])?;
+        stage.tell(on_call.first_name(), "is on call and answers the test message");
+    }
 
     let today = stage.zone.date_of(stage.now());
     let order = json!({
