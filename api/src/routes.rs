@@ -17,8 +17,8 @@ use crate::docs;
 use crate::envelope;
 use crate::error::ApiError;
 use crate::handlers::{
-    cases, clinic, courses, enrolment, hand_overs, health, help, import, instruments, licences, login, lozenges,
-    me, messages, patients, roster, sessions, sitting, worklist,
+    cases, clinic, courses, enrolment, hand_overs, health, help, import, instruments, licences, login,
+    lozenges, me, messages, patients, roster, sessions, sitting, worklist,
 };
 
 /// Who may call a route.

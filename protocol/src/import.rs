@@ -205,6 +205,10 @@ pub fn bring_over(
                 wrong_readbacks: 0,
                 slot: None,
                 moves: Vec::new(),
+                overrides: Vec::new(),
+                candidates: Vec::new(),
+                known_sitters: Vec::new(),
+                sitter_calls: None,
             };
             let fact = Fact::new(
                 "dose.imported",
