@@ -156,7 +156,7 @@ async fn create(app: &App, staff: &Staff, row: Row) -> Result<ImportedRowView, A
     let patient = match created {
         Ok(patient) => patient,
         Err(CreateAccountError::EmailTaken) => {
-            view.result = "refused".to_owned();
+            "refused".clone_into(&mut view.result);
             view.faults = vec![ColumnFault::from(Fault::new("email", ADDRESS_TAKEN))];
             return Ok(view);
         }

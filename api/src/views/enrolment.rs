@@ -5,6 +5,7 @@ use bedside_protocol::document::{Channel, EnrolmentAsks};
 use bedside_protocol::enrolment::{
     Contacts, EnrolmentStanding, ItemState, Screening, ScreeningFinding, answer_to, contacts_of, standings,
 };
+use bedside_protocol::import::Import;
 use bedside_protocol::record::PatientRecord;
 use bedside_protocol::time::Instant;
 use chrono::{DateTime, Utc};
@@ -13,6 +14,7 @@ use utoipa::ToSchema;
 use uuid::Uuid;
 
 use super::patient::EmergencyContactView;
+use super::shared::PlannedView;
 
 /// One item of the enrolment.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
@@ -273,6 +275,39 @@ pub struct TrialReadingView {
     pub observed_at: DateTime<Utc>,
 }
 
+/// That the patient was brought over in mid-course, and with what.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+pub struct BroughtOverView {
+    /// How many doses came with them.
+    pub doses: usize,
+    /// Lozenges they held.
+    pub lozenges_held: u32,
+    /// Least hours from one dose to the next, where it is their own.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub min_interval_hours: Option<i64>,
+    /// Most doses in seven days, where it is their own.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub max_doses_7d: Option<usize>,
+    /// When the next session was to be; it is planned like any other.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub next_session: Option<PlannedView>,
+    /// When it was done.
+    pub at: DateTime<Utc>,
+}
+
+impl BroughtOverView {
+    fn of(import: &Import) -> Self {
+        Self {
+            doses: import.doses,
+            lozenges_held: import.lozenges_held,
+            min_interval_hours: import.limits.min_interval_hours,
+            max_doses_7d: import.limits.max_doses_rolling_7d,
+            next_session: import.next_session.as_ref().map(PlannedView::of),
+            at: import.at,
+        }
+    }
+}
+
 /// A patient's enrolment as the care team sees it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 pub struct StaffEnrolmentView {
@@ -285,6 +320,9 @@ pub struct StaffEnrolmentView {
     pub screenings: Vec<ScreeningView>,
     /// Every trial reading, oldest first, for a clinician.
     pub trial_readings: Vec<TrialReadingView>,
+    /// What came with a patient in mid-course.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub brought_over: Option<BroughtOverView>,
 }
 
 impl StaffEnrolmentView {
@@ -294,6 +332,7 @@ impl StaffEnrolmentView {
         let nothing = Course::default();
         let course = if clinician { &record.course } else { &nothing };
         Self {
+            brought_over: record.course.imports.last().map(BroughtOverView::of),
             enrolment: EnrolmentView::of(record, now),
             screening_list: list
                 .iter()

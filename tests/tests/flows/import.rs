@@ -185,6 +185,19 @@ async fn doses_and_lozenges_of_before_count_and_the_patient_goes_on_from_there(e
         .collect();
     assert_eq!(kinds, ["imported", "imported"]);
 
+    let seen = play
+        .clinic
+        .staff("coordinator")
+        .get(&format!("/v1/patients/{}/enrolment", play.patient))
+        .expect(200)
+        .json();
+    let brought = &seen["brought_over"];
+    assert_eq!(
+        (&brought["doses"], &brought["lozenges_held"]),
+        (&json!(2), &json!(8))
+    );
+    assert_eq!(brought["next_session"]["on"], "2026-11-30");
+
     play.sign_order(&play.order_of("spit")).expect(201);
     confirms(&play.phone, &contacts("America/New_York")).expect(200);
     for (text, version) in texts() {
