@@ -13,6 +13,7 @@ use actix_web::HttpServer;
 use actix_web::dev::{Server, ServerHandle};
 use actix_web::web::Data;
 use bedside_protocol::document::{DocumentFault, ProtocolDocument};
+use bedside_protocol::notice::Notice;
 use bedside_store::Store;
 use tokio::task::JoinHandle;
 
@@ -65,6 +66,9 @@ impl ApiSettings {
     }
 }
 
+/// What a message would say: subject and text. The worker has the words; who starts both hands them in.
+pub type MessageWords = Arc<dyn Fn(&Notice) -> Option<(String, String)> + Send + Sync>;
+
 /// All that handlers share.
 pub struct App {
     /// The database.
@@ -82,6 +86,8 @@ pub struct App {
     pub protocol: ProtocolDocument,
     /// Where requests are counted.
     pub metrics: HttpMetrics,
+    /// What messages would say, where this process knows.
+    pub words: Option<MessageWords>,
 }
 
 /// Why the state could not be made.
@@ -109,7 +115,14 @@ impl App {
             settings,
             protocol,
             metrics: HttpMetrics::default(),
+            words: None,
         })
+    }
+
+    /// The same with the words of messages.
+    pub fn with_words(mut self, words: MessageWords) -> Self {
+        self.words = Some(words);
+        self
     }
 }
 

@@ -28,4 +28,4 @@ pub mod routes;
 pub mod tokens;
 pub mod views;
 
-pub use app::{ApiSettings, App, AppError, ServeError, Serving, serve};
+pub use app::{ApiSettings, App, AppError, MessageWords, ServeError, Serving, serve};

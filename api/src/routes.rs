@@ -17,8 +17,8 @@ use crate::docs;
 use crate::envelope;
 use crate::error::ApiError;
 use crate::handlers::{
-    cases, clinic, courses, enrolment, hand_overs, health, help, import, instruments, licences, login,
-    lozenges, me, messages, patients, roster, sessions, sitting, worklist,
+    cases, clinic, courses, enrolment, hand_overs, health, help, import, instruments, licences, limits,
+    login, lozenges, me, messages, patients, protocols, roster, sessions, sitting, worklist,
 };
 
 /// Who may call a route.
@@ -46,6 +46,9 @@ const CLINICIANS: &[StaffRole] = &[StaffRole::Nurse, StaffRole::Prescriber];
 
 /// Who signs.
 const PRESCRIBERS: &[StaffRole] = &[StaffRole::Prescriber];
+
+/// Who writes the clinic's protocol. Signing is another matter.
+const PROTOCOL_AUTHORS: &[StaffRole] = &[StaffRole::Nurse, StaffRole::Prescriber, StaffRole::Administrator];
 
 /// Who takes cases.
 const CASES: &[StaffRole] = &CASE_WORKERS;
@@ -147,6 +150,8 @@ pub const ACCESS: &[(&str, &str, Access)] = &[
     ("POST", "/v1/patients/{id}/sessions", Access::Staff(CARE)),
     ("GET", "/v1/patients/{id}/lozenges", Access::Staff(CARE)),
     ("POST", "/v1/patients/{id}/lozenges", Access::Staff(CLINICIANS)),
+    ("GET", "/v1/patients/{id}/limits", Access::Staff(CARE)),
+    ("PUT", "/v1/patients/{id}/limits", Access::Staff(PRESCRIBERS)),
     ("POST", "/v1/patients/{id}/plans/preview", Access::Staff(CARE)),
     ("POST", "/v1/patients/{id}/plans", Access::Staff(PRESCRIBERS)),
     ("GET", "/v1/patients/{id}/plans", Access::Staff(CARE)),
@@ -216,6 +221,16 @@ pub const ACCESS: &[(&str, &str, Access)] = &[
     ("POST", "/v1/cases/{id}/accept", Access::Staff(CASES)),
     ("POST", "/v1/cases/{id}/decline", Access::Staff(CASES)),
     ("POST", "/v1/hand-overs", Access::Staff(CASES)),
+    ("GET", "/v1/protocols", Access::Staff(STAFF)),
+    ("POST", "/v1/protocols", Access::Staff(PROTOCOL_AUTHORS)),
+    ("GET", "/v1/protocols/{version}", Access::Staff(STAFF)),
+    ("POST", "/v1/protocols/{version}/sign", Access::Staff(CLINICIANS)),
+    ("GET", "/v1/protocols/{version}/diff", Access::Staff(STAFF)),
+    (
+        "POST",
+        "/v1/protocols/{version}/dry-run",
+        Access::Staff(PROTOCOL_AUTHORS),
+    ),
     ("GET", "/v1/on-call", Access::Staff(STAFF)),
     ("PUT", "/v1/on-call", Access::Staff(ROSTER)),
     ("GET", "/v1/roster", Access::Staff(STAFF)),
@@ -335,7 +350,9 @@ fn json_routes(config: &mut utoipa_actix_web::service_config::ServiceConfig<'_>)
         .service(patients::sign_order)
         .service(patients::plan_session)
         .service(lozenges::ledger_of_patient)
-        .service(lozenges::enter_for_patient);
+        .service(lozenges::enter_for_patient)
+        .service(limits::find)
+        .service(limits::change);
     config
         .service(courses::preview)
         .service(courses::sign)
@@ -372,6 +389,13 @@ fn json_routes(config: &mut utoipa_actix_web::service_config::ServiceConfig<'_>)
         .service(instruments::trends_picture)
         .service(instruments::vitals)
         .service(instruments::vitals_picture);
+    config
+        .service(protocols::list)
+        .service(protocols::draft)
+        .service(protocols::find)
+        .service(protocols::sign)
+        .service(protocols::diff)
+        .service(protocols::play);
     config
         .service(messages::of_session)
         .service(messages::of_patient)

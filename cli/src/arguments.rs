@@ -4,7 +4,8 @@ use std::path::PathBuf;
 
 use bedside_protocol::id::SessionId;
 use bedside_protocol::people::{OnCallPlace, StaffRole};
-use clap::{Args, Parser, Subcommand};
+use chrono::{NaiveDate, NaiveTime};
+use clap::{Args, Parser, Subcommand, ValueEnum};
 
 /// Back end of an at-home protocol companion: schedules, watches over sessions, reminds, and tells the care team.
 #[derive(Debug, Parser)]
@@ -39,6 +40,8 @@ pub enum Command {
     Staff(StaffCommand),
     /// What happened in a session, in order; ids, no names.
     Timeline(TimelineArguments),
+    /// Every duty and message of a session by a version of the protocol, before anybody signs it. Sends nothing.
+    DryRun(DryRunArguments),
     /// Check settings, keys, database, clock and mail, and say how to mend what is wrong.
     Doctor(DoctorArguments),
     /// The audit trail.
@@ -95,6 +98,38 @@ pub struct ServiceArguments {
     /// Fill in what is missing for this machine: mails as files, keys in the data folder, plain http.
     #[arg(long)]
     pub development: bool,
+}
+
+/// Of `dry-run`.
+#[derive(Debug, Args)]
+pub struct DryRunArguments {
+    /// A file with a protocol document, or a version that the database has. The one that ships with the program, if absent.
+    #[arg(long, value_name = "FILE|VERSION")]
+    pub protocol: Option<String>,
+    /// Whether people answer.
+    #[arg(long, value_enum, default_value_t = DryRunAnswers::None)]
+    pub answers: DryRunAnswers,
+    /// The session's date; in two weeks, if absent.
+    #[arg(long, value_name = "DATE")]
+    pub on: Option<NaiveDate>,
+    /// Its local time; the first of the dosing hours, if absent.
+    #[arg(long, value_name = "TIME")]
+    pub time: Option<NaiveTime>,
+    /// IANA zone of the patient and the clinic.
+    #[arg(long, default_value = "America/New_York")]
+    pub zone: String,
+    /// As JSON, as the HTTP interface gives it.
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Whether people answer in a dry run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum DryRunAnswers {
+    /// Nobody does.
+    None,
+    /// Everybody does, well and when it is due.
+    All,
 }
 
 /// Of `clinic`.

@@ -7,6 +7,7 @@ mod arguments;
 mod clock;
 mod commands;
 mod demo;
+mod dry_run_text;
 mod keys;
 mod logs;
 mod mail_now;
@@ -48,6 +49,7 @@ fn start(arguments: Arguments) -> Result<ExitCode> {
         Command::Settings => return commands::settings::run().map(|()| ExitCode::SUCCESS),
         Command::Demo(demo) => return run(demo::run(demo)),
         Command::Doctor(doctor) => return run(commands::doctor::run(config, doctor)),
+        Command::DryRun(dry) => return run(commands::dry_run::run(config, dry)),
         _ => {}
     }
     let settings = Settings::load(config)?;
@@ -81,7 +83,7 @@ fn start(arguments: Arguments) -> Result<ExitCode> {
                 return commands::health::worker(settings, within).await;
             }
             // Handled above: they need no settings, or judge them.
-            Command::Settings | Command::Demo(_) | Command::Doctor(_) => Ok(()),
+            Command::Settings | Command::Demo(_) | Command::Doctor(_) | Command::DryRun(_) => Ok(()),
         }
         .map(|()| ExitCode::SUCCESS)
     })

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use anyhow::{Context as _, Result};
 use bedside_api::metrics::Exporter;
-use bedside_api::{ApiSettings, App, Serving};
+use bedside_api::{ApiSettings, App, MessageWords, Serving};
 use bedside_protocol::document::ProtocolDocument;
 use bedside_store::{Clocks, OpenError, Store, StoreSettings};
 use bedside_worker::Worker;
@@ -120,7 +120,20 @@ pub fn app(settings: &Settings, store: Store, shows_all: bool) -> Result<Arc<App
         development: shows_all,
         trusted_proxy: settings.trusted_proxy,
     };
-    Ok(Arc::new(App::new(store, api)?))
+    let app = App::new(store, api)?;
+    // A process that sends no mail may have no settings for it; then a dry run has no words.
+    Ok(Arc::new(match mail_settings(settings) {
+        Ok(mail) => app.with_words(message_words(mail)),
+        Err(_) => app,
+    }))
+}
+
+/// What messages would say.
+pub fn message_words(mail: MailSettings) -> MessageWords {
+    Arc::new(move |notice| {
+        let words = bedside_worker::mail::in_words(notice, &mail).ok()?;
+        Some((words.subject, words.text))
+    })
 }
 
 /// The folder mails are written to, where they are.

@@ -292,7 +292,7 @@ fn keep_answer(
     };
     let detail = json!({
         "check_in": id, "rule": &rule.key, "duty": duty.id, "due_at": duty.due_at, "observed_at": observed_at,
-        "late": late, "bad": &answer.bad,
+        "late": late, "bad": &answer.bad, "protocol": &draft.record.session.protocol_version,
     });
     draft.fact("check_in.answered", detail);
     draft.record.check_ins.push(answer.clone());

@@ -9,6 +9,7 @@ use crate::instruments::Score;
 use crate::instruments::external::ExternalResult;
 use crate::instruments::item9::ScoreReview;
 use crate::ledger::LedgerEntry;
+use crate::limits::SignedLimits;
 use crate::plan::{CourseHold, Review, SignedPlan};
 use crate::vitals::Reading;
 
@@ -41,4 +42,6 @@ pub struct Course {
     pub trial_readings: Vec<Reading>,
     /// That they were brought over from elsewhere in mid-course, and with what.
     pub imports: Vec<Import>,
+    /// Every version of their limits of vital signs.
+    pub limits: Vec<SignedLimits>,
 }

@@ -14,6 +14,7 @@ mod check;
 mod checklist;
 mod course;
 mod enrolment;
+mod faults;
 mod follow_up;
 mod instruments;
 mod ledger;
@@ -30,6 +31,7 @@ pub use alarms::{Advice, CaseRules, LevelRules, RedFlag, WatchRules};
 pub use checklist::{Asks, Blocks, Item, ItemPhase, OtherAnswer, PreparationRules};
 pub use course::CourseRules;
 pub use enrolment::{Channel, EnrolmentAsks, EnrolmentBlocks, EnrolmentItem, EnrolmentRules, ScreeningPoint};
+pub use faults::read;
 pub use follow_up::FollowUpRules;
 pub use instruments::{ChangeRules, InstrumentRules, ListAsks, ListItem, OwnList, Tell};
 pub use ledger::LedgerRules;
@@ -42,7 +44,9 @@ pub use timetable::{
     Repeats, StartRule, Timetable, VitalsAsked, WordsAsked,
 };
 pub use training::{Training, TrainingOption, TrainingPart, TrainingQuestion};
-pub use vitals::{DuringLimits, InputSanity, PreDoseLimits, Pressures, PulseLimits, VitalsRules};
+pub use vitals::{
+    DuringLimits, InputSanity, PatientRanges, PreDoseLimits, Pressures, PulseLimits, VitalsRules,
+};
 pub use words::Words;
 
 /// The document this program ships.
@@ -156,12 +160,18 @@ impl ProtocolDocument {
 
     /// Reads and checks a document.
     pub fn parse(text: &str) -> Result<Self, DocumentFault> {
+        let document = Self::parse_checked_before(text)?;
+        document.check().into_iter().next().map_or(Ok(document), Err)
+    }
+
+    /// Reads a document that was checked when it was taken. A check that came with a later program keeps no session that is
+    /// pinned to it from being watched.
+    pub fn parse_checked_before(text: &str) -> Result<Self, DocumentFault> {
         let mut json = serde_json::Deserializer::from_str(text);
         let document: Self = serde_path_to_error::deserialize(&mut json)
             .map_err(|error| DocumentFault::new(error.path().to_string(), error.inner().to_string()))?;
         json.end()
             .map_err(|error| DocumentFault::new("", error.to_string()))?;
-        document.check()?;
         Ok(document)
     }
 

@@ -210,7 +210,10 @@ fn record_dose(draft: &mut Draft<'_, '_>, report: &DoseReport, taken_at: Instant
     };
     draft.fact(
         "dose.logged",
-        json!({"taken_at": taken_at, "received_at": now, "not_open_because": &reasons}),
+        json!({
+            "taken_at": taken_at, "received_at": now, "not_open_because": &reasons,
+            "protocol": &draft.record.session.protocol_version,
+        }),
     );
     draft.record.session.dose = Some(dose);
     let sitter = draft.record.current_sitter();

@@ -309,16 +309,13 @@ impl<'a, 'c> Draft<'a, 'c> {
 
     /// Ends what is owed for the preparation of a session that will not take place.
     pub fn end_preparation(&mut self, why: Excuse) {
+        self.excuse(why, |duty| is_preparation(&duty.kind));
+    }
+
+    /// The same but for what the sitter was asked.
+    pub fn end_preparation_but_invitation(&mut self, why: Excuse) {
         self.excuse(why, |duty| {
-            matches!(
-                duty.kind,
-                DutyKind::HeadsUp
-                    | DutyKind::AnswerInvitation
-                    | DutyKind::ConfirmPlan
-                    | DutyKind::PrepareDay
-                    | DutyKind::Start
-                    | DutyKind::LogDose
-            )
+            is_preparation(&duty.kind) && duty.kind != DutyKind::AnswerInvitation
         });
     }
 
@@ -444,4 +441,16 @@ impl<'a, 'c> Draft<'a, 'c> {
             is_check && !self.record.around.protocol.is_in_session(duty) && duty.opens_at <= now
         })
     }
+}
+
+fn is_preparation(kind: &DutyKind) -> bool {
+    matches!(
+        kind,
+        DutyKind::HeadsUp
+            | DutyKind::AnswerInvitation
+            | DutyKind::ConfirmPlan
+            | DutyKind::PrepareDay
+            | DutyKind::Start
+            | DutyKind::LogDose
+    )
 }

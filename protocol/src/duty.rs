@@ -254,6 +254,8 @@ pub enum Excuse {
     SessionOver,
     /// The session was moved to another time; what is owed for it was made anew.
     SessionMoved,
+    /// The session took another version of the protocol; what is owed for it was made anew.
+    ProtocolChanged,
     /// The session moved on without it: the dose was logged.
     DoseLogged,
     /// Its time had passed when the dose was reported; one check now stands for it.

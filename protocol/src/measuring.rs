@@ -1,4 +1,4 @@
-//! Measuring: readings of blood pressure and pulse, before the dose and in the session.
+//! Measuring: readings of blood pressure and pulse, before the dose and in the session, judged by the patient's own limits.
 
 use serde_json::json;
 
@@ -105,7 +105,7 @@ pub fn add(draft: &mut Draft<'_, '_>, new: NewReading) -> (ReadingId, Measured) 
 }
 
 fn before_dose(draft: &mut Draft<'_, '_>, reading: &Reading) -> Measured {
-    let limits = draft.record.around.protocol.vitals.pre_dose.clone();
+    let limits = draft.record.vitals_rules().pre_dose;
     let Finding::TooHighBeforeDose(over) = judge_before_dose(&reading.vitals, &limits) else {
         return Measured::Within;
     };
@@ -135,8 +135,8 @@ fn before_dose(draft: &mut Draft<'_, '_>, reading: &Reading) -> Measured {
 
 /// Nobody asked for it any more: only what calls for a person is told, and nobody is asked to measure again.
 fn after_release(draft: &mut Draft<'_, '_>, reading: &Reading) -> Measured {
-    let limits = &draft.record.around.protocol.vitals.during;
-    match judge_in_session(&reading.vitals, reading.with_symptom, true, None, limits) {
+    let limits = draft.record.vitals_rules().during;
+    match judge_in_session(&reading.vitals, reading.with_symptom, true, None, &limits) {
         Finding::Tell(level, over) if level >= Level::P2 => {
             let reading = reading.id;
             draft.signal(level, Cause::Vitals { reading, over });
@@ -147,7 +147,7 @@ fn after_release(draft: &mut Draft<'_, '_>, reading: &Reading) -> Measured {
 }
 
 fn in_session(draft: &mut Draft<'_, '_>, reading: &Reading) -> Measured {
-    let limits = draft.record.around.protocol.vitals.during.clone();
+    let limits = draft.record.vitals_rules().during;
     let now = draft.now();
     let rechecks = rechecks_answered_by(&draft.record, reading);
     let confirming = !rechecks.is_empty();
@@ -227,13 +227,13 @@ fn rechecks_answered_by(record: &SessionRecord, reading: &Reading) -> Vec<DutyId
 
 /// Whether an earlier reading of this session was at or over a limit that asks for another look.
 pub fn was_over(record: &SessionRecord) -> bool {
-    let limits = &record.around.protocol.vitals.during;
+    let limits = record.vitals_rules().during;
     record
         .readings
         .iter()
         .filter(|reading| reading.phase == Phase::InSession)
         .any(|reading| {
-            let finding = judge_in_session(&reading.vitals, reading.with_symptom, false, None, limits);
+            let finding = judge_in_session(&reading.vitals, reading.with_symptom, false, None, &limits);
             finding != Finding::Within
         })
 }

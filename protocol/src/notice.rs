@@ -354,6 +354,19 @@ pub struct Notice {
 }
 
 impl Notice {
+    /// The key without the number of the repeat: the same for every time the last step of a ladder is told. `None` for what is
+    /// told once.
+    pub fn repeated_key(&self) -> Option<String> {
+        let mut parts: Vec<&str> = self.key.split(':').collect();
+        let repeat = match (parts.first(), parts.len()) {
+            (Some(&"case"), 6) => 4,
+            (Some(&"duty"), 5) => 3,
+            _ => return None,
+        };
+        parts.remove(repeat);
+        Some(parts.join(":"))
+    }
+
     /// Whether a reminder between sessions, which may be unsubscribed from and muted.
     pub fn may_be_muted(&self) -> bool {
         matches!(self.lane, Lane::Reminder | Lane::Digest) && !matches!(self.to.who, Who::Staff(_))

@@ -96,7 +96,7 @@ pub enum Refusal {
         at: Instant,
     },
     /// Somebody else changed the thing since the version that the caller read.
-    #[error("the plan was changed meanwhile")]
+    #[error("it was changed meanwhile")]
     Outdated {
         /// The version in force.
         version: u32,

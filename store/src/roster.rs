@@ -25,10 +25,10 @@ use crate::rows::RosterRow;
 use crate::schema::rosters;
 use crate::scope::Scope;
 use crate::seal;
-use crate::store::{Shared, Store};
+use crate::store::Store;
 use crate::transaction::Tx;
 use crate::write::{DecideError, Done, Once, replayed_or};
-use crate::{on_call, outbox, watch};
+use crate::{on_call, outbox, protocols, watch};
 
 /// A roster as it is kept, with what it lies over.
 #[derive(Debug, Clone, PartialEq)]
@@ -131,7 +131,7 @@ impl Store {
     pub async fn list_roster_gaps(&self, scope: Scope, clinic: ClinicId) -> Result<GapsAhead, StoreError> {
         self.read_job(scope, move |tx| {
             let (plan, _) = records::whole_plan(tx, clinic)?;
-            gaps_of(tx, &plan)
+            gaps_of(tx, clinic, &plan)
         })
         .await
     }
@@ -198,8 +198,8 @@ fn save(tx: &mut Tx<'_>, clinic: ClinicId, version: u64, roster: &Roster) -> Res
     Ok(next)
 }
 
-fn gaps_of(tx: &mut Tx<'_>, plan: &OnCallPlan) -> Result<GapsAhead, Stop> {
-    let in_force = Shared::protocol_in_force(tx.connection)?;
+fn gaps_of(tx: &mut Tx<'_>, clinic: ClinicId, plan: &OnCallPlan) -> Result<GapsAhead, Stop> {
+    let in_force = protocols::in_force(tx.connection, clinic)?;
     let rules = &tx.shared.protocol(tx.connection, &in_force)?.roster;
     Ok(GapsAhead {
         gaps: roster::gaps_ahead(plan, tx.now, rules),
@@ -223,8 +223,8 @@ fn tell_gaps(tx: &mut Tx<'_>, clinic: ClinicId) -> Result<usize, Stop> {
     };
     let told: Vec<Told> = serde_json::from_str(&told).map_err(corrupt)?;
     let (plan, _) = records::whole_plan(tx, clinic)?;
-    let gaps = gaps_of(tx, &plan)?.gaps;
-    let in_force = Shared::protocol_in_force(tx.connection)?;
+    let gaps = gaps_of(tx, clinic, &plan)?.gaps;
+    let in_force = protocols::in_force(tx.connection, clinic)?;
     let protocol = tx.shared.protocol(tx.connection, &in_force)?;
     let (to_tell, after) = roster::to_tell(&gaps, &told, tx.now, &protocol.roster);
     if after != told {

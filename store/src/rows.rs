@@ -4,8 +4,8 @@ use diesel::prelude::*;
 
 use crate::schema::{
     accounts, answers, audit, cases, check_ins, clinic_rows, clinics, duties, idempotency, links, on_call,
-    orders, outbox, patient_documents, patients, readings, record_rows, record_stamps, refresh_tokens,
-    refused_addresses, rosters, sessions, sitters, watch_gaps,
+    orders, outbox, patient_documents, patients, protocol_versions, readings, record_rows, record_stamps,
+    refresh_tokens, refused_addresses, rosters, sessions, sitters, watch_gaps,
 };
 
 #[derive(Debug, Clone, Queryable, Selectable, Insertable)]
@@ -81,6 +81,16 @@ pub(crate) struct OrderRow {
     pub order_version: i32,
     pub doc_sealed: Vec<u8>,
     pub signed_at: i64,
+}
+
+#[derive(Debug, Clone, Queryable, Selectable, Insertable)]
+#[diesel(table_name = protocol_versions)]
+pub(crate) struct ProtocolVersionRow {
+    pub version: String,
+    pub clinic_id: String,
+    pub number: i32,
+    pub doc_sealed: Vec<u8>,
+    pub in_force_at: Option<i64>,
 }
 
 #[derive(Debug, Clone, Queryable, Selectable, Insertable)]

@@ -90,6 +90,16 @@ diesel::table! {
 }
 
 diesel::table! {
+    protocol_versions (version) {
+        version -> Text,
+        clinic_id -> Text,
+        number -> Integer,
+        doc_sealed -> Binary,
+        in_force_at -> Nullable<BigInt>,
+    }
+}
+
+diesel::table! {
     sessions (id) {
         id -> Text,
         clinic_id -> Text,
@@ -466,6 +476,7 @@ diesel::allow_tables_to_appear_in_same_query!(
     patients,
     orders,
     protocol_documents,
+    protocol_versions,
     sessions,
     sitters,
     answers,

@@ -1,14 +1,12 @@
 //! The store: opening it, and what every operation has at hand.
 
-use std::collections::HashMap;
 use std::convert::Infallible;
 use std::path::PathBuf;
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::Arc;
 
-use bedside_protocol::document::{DocumentFault, ProtocolDocument};
 use diesel::prelude::*;
 
-use crate::clock::{Clocks, to_ms};
+use crate::clock::Clocks;
 use crate::dialect::{self, Work};
 use crate::engine::{AnyConnection, Engine, OpenError, Role, Target};
 use crate::error::{Abort, DatabaseError, Failure, Stop, StoreError};
@@ -17,8 +15,9 @@ use crate::keys::Keys;
 use crate::metrics::Metrics;
 use crate::migrate;
 use crate::pool::{Line, Pool};
+use crate::protocols::Protocols;
 use crate::records::kept::KeptRecords;
-use crate::schema::{key_check, protocol_documents};
+use crate::schema::key_check;
 use crate::scope::Scope;
 use crate::seal::{self, Place};
 use crate::transaction::{Tx, one_try, transact};
@@ -89,26 +88,7 @@ pub(crate) struct Shared {
     pub metrics: Metrics,
     pub fence: Fence,
     pub kept: KeptRecords,
-    protocols: RwLock<HashMap<String, Arc<ProtocolDocument>>>,
-}
-
-/// Why a protocol document was not taken.
-#[derive(Debug, thiserror::Error)]
-pub enum ProtocolError {
-    /// It is not a valid document.
-    #[error(transparent)]
-    Invalid(#[from] DocumentFault),
-    /// Sessions are pinned to another text under the same version.
-    #[error(
-        "protocol document {version}: another text has this version already; give the new one a version of its own"
-    )]
-    VersionTaken {
-        /// The version.
-        version: String,
-    },
-    /// The store failed.
-    #[error("the protocol document could not be kept")]
-    Store(#[from] StoreError),
+    pub protocols: Protocols,
 }
 
 impl Store {
@@ -138,7 +118,7 @@ impl Store {
             metrics: Metrics::default(),
             fence: Fence::new(engine)?,
             kept: KeptRecords::default(),
-            protocols: RwLock::new(HashMap::new()),
+            protocols: Protocols::default(),
         };
         let start = |role, threads, first| {
             Pool::start(&target, role, threads, settings.queue, first)
@@ -192,7 +172,7 @@ impl Store {
             keys,
             clocks,
             mail_domain: String::new(),
-            protocols: RwLock::new(HashMap::new()),
+            protocols: Protocols::default(),
             metrics: Metrics::default(),
             fence: Fence::lifted(),
             kept: KeptRecords::default(),
@@ -230,46 +210,6 @@ impl Store {
     /// The keys it was opened with.
     pub fn keys(&self) -> &Keys {
         &self.shared.keys
-    }
-
-    /// Takes a protocol document into the database; the newest is in force for what is planned from now on. One that is
-    /// there already is left as it is.
-    pub async fn ensure_protocol(&self, text: &str) -> Result<Arc<ProtocolDocument>, ProtocolError> {
-        let document = ProtocolDocument::parse(text)?;
-        let (version, body) = (document.version.clone(), text.to_owned());
-        let kept = self
-            .write_job(Scope::system(), move |tx| {
-                let stored = protocol_documents::table
-                    .find(&version)
-                    .select(protocol_documents::body)
-                    .first::<String>(tx.connection)
-                    .optional()?;
-                if let Some(stored) = stored {
-                    return if stored == body {
-                        Ok(())
-                    } else {
-                        Err(Abort::No(()))
-                    };
-                }
-                let sha256 = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, body.as_bytes());
-                diesel::insert_into(protocol_documents::table)
-                    .values((
-                        protocol_documents::version.eq(&version),
-                        protocol_documents::body.eq(&body),
-                        protocol_documents::sha256.eq(sha256.as_ref()),
-                        protocol_documents::created_at.eq(to_ms(tx.machine_now)),
-                    ))
-                    .execute(tx.connection)?;
-                Ok(())
-            })
-            .await;
-        match kept {
-            Ok(()) => Ok(Arc::new(document)),
-            Err(Failure::No(())) => Err(ProtocolError::VersionTaken {
-                version: document.version,
-            }),
-            Err(Failure::Store(error)) => Err(error.into()),
-        }
     }
 
     /// One write transaction, tried again on a conflict; `body` may run several times.
@@ -334,57 +274,6 @@ impl Store {
             tx.shared.protocol(tx.connection, &version)
         })
         .await
-    }
-}
-
-impl Shared {
-    /// The document of a version; parsed once.
-    pub(crate) fn protocol(
-        &self,
-        connection: &mut AnyConnection,
-        version: &str,
-    ) -> Result<Arc<ProtocolDocument>, Stop> {
-        let known = self
-            .protocols
-            .read()
-            .unwrap_or_else(PoisonError::into_inner)
-            .get(version)
-            .cloned();
-        if let Some(known) = known {
-            return Ok(known);
-        }
-        let body = protocol_documents::table
-            .find(version)
-            .select(protocol_documents::body)
-            .first::<String>(connection)
-            .optional()?
-            .ok_or_else(|| DatabaseError::NoProtocol {
-                version: version.to_owned(),
-            })?;
-        let document = ProtocolDocument::parse(&body).map_err(|_| DatabaseError::Corrupt {
-            table: "protocol_documents",
-            row: version.to_owned(),
-        })?;
-        let document = Arc::new(document);
-        let mut protocols = self.protocols.write().unwrap_or_else(PoisonError::into_inner);
-        Ok(Arc::clone(
-            protocols.entry(version.to_owned()).or_insert(document),
-        ))
-    }
-
-    /// The version that is in force for what is planned now: the newest.
-    pub(crate) fn protocol_in_force(connection: &mut AnyConnection) -> Result<String, Stop> {
-        let newest = protocol_documents::table
-            .order((
-                protocol_documents::created_at.desc(),
-                protocol_documents::version.desc(),
-            ))
-            .select(protocol_documents::version)
-            .first::<String>(connection)
-            .optional()?;
-        Ok(newest.ok_or_else(|| DatabaseError::NoProtocol {
-            version: "in force".to_owned(),
-        })?)
     }
 }
 

@@ -4,6 +4,7 @@
 //! rule decides again, by the clock as it is then. A repeated request with the same key gets the first answer.
 
 use bedside_protocol::id::{ClinicId, PersonId, SessionId};
+use bedside_protocol::limits;
 use bedside_protocol::order::Order;
 use bedside_protocol::plan::CourseDecision;
 use bedside_protocol::record::{Decision, Fact, PatientRecord, RuleContext, SessionRecord};
@@ -231,6 +232,11 @@ impl Store {
             after.order = Some(order.clone());
             let detail = serde_json::to_value(&order).unwrap_or_default();
             let facts = vec![Fact::new("order.signed", detail)];
+            // Values that are the patient's own from here on (PROTOCOL 4).
+            after
+                .course
+                .limits
+                .extend(limits::first(record, order.signed_by, context));
             Ok((
                 Decision {
                     after,

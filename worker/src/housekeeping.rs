@@ -1,5 +1,6 @@
 //! Housekeeping: what has served its time leaves the hot tables, the audit trail is verified, gaps of rosters are told, open
-//! cases are handed over at a shift change, new patients are followed, the database is kept fit.
+//! cases are handed over at a shift change, who is on call is tested, new patients are followed, planned sessions take the protocol in
+//! force, the database is kept fit.
 //!
 //! Guarantees: every job can run twice or in two workers at once without harm; when each was begun last is in the
 //! database, so neither a restart nor a second worker runs it again before its time; firings that were missed, also while
@@ -43,6 +44,8 @@ pub enum Job {
     ShiftChanges,
     /// Asks who is on call whether messages reach them.
     OnCallTests,
+    /// Has planned sessions take the protocol that is in force by now.
+    Protocols,
     /// Verifies every audit chain.
     VerifyAudit,
     /// Lets each clinic's drill fall due, which proves the way from a due time to an accepted mail.
@@ -51,13 +54,14 @@ pub enum Job {
 
 impl Job {
     /// Every job.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::Optimize,
         Self::Retention,
         Self::RosterGaps,
         Self::FollowPatients,
         Self::ShiftChanges,
         Self::OnCallTests,
+        Self::Protocols,
         Self::VerifyAudit,
         Self::Drill,
     ];
@@ -71,6 +75,7 @@ impl Job {
             Self::FollowPatients => "follow_patients",
             Self::ShiftChanges => "shift_changes",
             Self::OnCallTests => "on_call_tests",
+            Self::Protocols => "protocols",
             Self::VerifyAudit => "verify_audit",
             Self::Drill => "drill",
         }
@@ -180,6 +185,9 @@ impl Worker {
             Job::FollowPatients => self.follow_patients().await?,
             Job::OnCallTests => {
                 store.test_on_call().await?;
+            }
+            Job::Protocols => {
+                store.take_protocols_in_force(None).await?;
             }
             Job::VerifyAudit => {
                 let report = store.verify_audit(None).await?;

@@ -209,6 +209,28 @@ pub fn render(
     Ok(message.formatted())
 }
 
+/// What a notice's mail would say, for somebody who reads it before it is ever sent. Where its link would stand there are three
+/// dots.
+pub fn in_words(notice: &Notice, settings: &MailSettings) -> Result<MailWords, RenderError> {
+    let words = words::words(notice, settings, &|_| "...".to_owned());
+    let text = TextPart { words: &words }
+        .render()
+        .map_err(|_| RenderError::Assembly)?;
+    Ok(MailWords {
+        subject: words.subject,
+        text,
+    })
+}
+
+/// A mail as a person reads it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MailWords {
+    /// Its subject.
+    pub subject: String,
+    /// Its text.
+    pub text: String,
+}
+
 /// Text and HTML under a boundary that follows from the notice's id; lettre's own would be random.
 fn parts(notice: &Notice, text: String, html: String) -> MultiPart {
     MultiPartBuilder::new()

@@ -83,6 +83,8 @@ impl Job {
             Self::ShiftChanges => "5 */3 * * * *",
             // Every five minutes: a turn begins with a test.
             Self::OnCallTests => "35 1-59/5 * * * *",
+            // Every ten minutes: who signs a protocol waits no longer for a session that could not take it at once.
+            Self::Protocols => "15 2,12,22,32,42,52 * * * *",
             // Every night: 03:41 in London, 22:41 or 23:41 on the American east coast; no session runs then.
             Self::VerifyAudit => "0 41 3 * * *",
             Self::Drill => return drill.cloned(),

@@ -4,12 +4,15 @@
 
 mod case;
 mod course;
+mod dry_run;
 mod enrolment;
 mod instruments;
 mod ledger;
+mod limits;
 mod message;
 mod outcome;
 mod patient;
+mod protocol;
 mod roster;
 mod running;
 mod session;
@@ -24,12 +27,15 @@ pub use course::{
     ClockChangeView, CourseHoldView, CourseView, LayoutView, OwnCourseSession, OwnCourseView, ReviewView,
     SignedPlanView, SlotView,
 };
+pub use dry_run::{DryRunListView, DryRunView};
 pub use enrolment::{EnrolmentItemView, EnrolmentView, StaffEnrolmentView};
 pub use instruments::{AnsweredFormView, OwnInstrumentsView, ScoresView};
 pub use ledger::{LedgerEntryView, LedgerView};
+pub use limits::{LimitsView, PatientLimitsView};
 pub use message::{MessageListView, MessageView, ThingView};
 pub use outcome::{AnsweredView, CheckedInView, InvitedView, LoggedView, MeasuredView, ResultView, ShowView};
 pub use patient::{EmergencyContactView, OnCallView, PatientView, StaffView};
+pub use protocol::{ProtocolDiffView, ProtocolListView, ProtocolVersionView, WrittenView};
 pub use roster::{GapListView, RosterView};
 pub use running::{CheckInView, NextView, QuestionView, ReleaseView, check_ins, next_steps, release};
 pub use session::{

@@ -270,7 +270,7 @@ pub fn vitals_series(record: &SessionRecord) -> VitalsSeries {
         &record.readings,
         session.t0(),
         session.dose.is_some(),
-        &record.around.protocol.vitals,
+        &record.vitals_rules(),
     )
 }
 

@@ -5,6 +5,7 @@ pub mod audit;
 pub mod backup;
 pub mod clinic;
 pub mod doctor;
+pub mod dry_run;
 pub mod health;
 pub mod migrate;
 pub mod restore;

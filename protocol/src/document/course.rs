@@ -2,7 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{DocumentFault, Range};
+use super::Range;
+use super::check::Found;
 
 /// How a course of sessions is planned, reviewed and moved. The defaults are those of PROTOCOL 4.1; a plan is copied
 /// from them when it is drafted and may differ.
@@ -43,35 +44,42 @@ impl Default for CourseRules {
 }
 
 impl CourseRules {
-    /// The first fault, by its path.
-    pub(super) fn check(&self) -> Result<(), DocumentFault> {
-        let fault = |path: &str, message: &str| Err(DocumentFault::new(format!("course.{path}"), message));
-        if self.induction_sessions.min < 1 || self.induction_sessions.min > self.induction_sessions.max {
-            return fault("induction_sessions", "must be a range from 1 up");
-        }
-        if !self.induction_sessions.contains(self.induction_sessions_default) {
-            return fault("induction_sessions_default", "must lie in induction_sessions");
-        }
-        if self.recommended_interval_days < 1 {
-            return fault("recommended_interval_days", "must be 1 or more");
-        }
-        if self.review_after_sessions.contains(&0)
-            || !self.review_after_sessions.is_sorted_by(|one, next| one < next)
-        {
-            return fault("review_after_sessions", "must count up from 1 or more");
-        }
+    /// Every fault, by its path.
+    pub(super) fn check(&self, found: &mut Found) {
+        let mut unless =
+            |good: bool, path: &str, message: &str| found.unless(good, format!("course.{path}"), message);
+        unless(
+            self.induction_sessions.min >= 1 && self.induction_sessions.min <= self.induction_sessions.max,
+            "induction_sessions",
+            "must be a range from 1 up",
+        );
+        unless(
+            self.induction_sessions.contains(self.induction_sessions_default),
+            "induction_sessions_default",
+            "must lie in induction_sessions",
+        );
+        unless(
+            self.recommended_interval_days >= 1,
+            "recommended_interval_days",
+            "must be 1 or more",
+        );
+        unless(
+            !self.review_after_sessions.contains(&0)
+                && self.review_after_sessions.is_sorted_by(|one, next| one < next),
+            "review_after_sessions",
+            "must count up from 1 or more",
+        );
         let maintenance = self.maintenance_interval_days;
-        if maintenance.min < 1 || maintenance.min > maintenance.max {
-            return fault("maintenance_interval_days", "must be a range from 1 up");
-        }
+        unless(
+            maintenance.min >= 1 && maintenance.min <= maintenance.max,
+            "maintenance_interval_days",
+            "must be a range from 1 up",
+        );
         for (path, value) in [
             ("relapse_gap_days", self.relapse_gap_days),
             ("move_cut_off_hours", self.move_cut_off_hours),
         ] {
-            if value < 1 {
-                return fault(path, "must be 1 or more");
-            }
+            unless(value >= 1, path, "must be 1 or more");
         }
-        Ok(())
     }
 }

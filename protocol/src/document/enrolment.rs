@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
 
-use super::DocumentFault;
+use super::check::Found;
 use crate::instruments::InstrumentKey;
 
 /// What must be settled before a session is planned.
@@ -134,42 +134,39 @@ impl EnrolmentRules {
         list.unwrap_or_default()
     }
 
-    /// The first fault, by its path.
-    pub(super) fn check(&self) -> Result<(), DocumentFault> {
+    /// Every fault, by its path.
+    pub(super) fn check(&self, found: &mut Found) {
         let mut keys = BTreeSet::new();
         let mut only_once = BTreeSet::new();
         for (index, item) in self.items.iter().enumerate() {
-            let fault = |field: &str, message: &str| {
-                Err(DocumentFault::new(
-                    format!("enrolment.items[{index}].{field}"),
-                    message,
-                ))
+            let mut fault = |field: &str, message: &str| {
+                found.at(format!("enrolment.items[{index}].{field}"), message);
             };
             if item.key.is_empty() || !keys.insert(&item.key) {
-                return fault("key", "is empty or stands twice");
+                fault("key", "is empty or stands twice");
             }
             if item.text.trim().is_empty() {
-                return fault("text", "must not be empty");
+                fault("text", "must not be empty");
             }
             let kind = match &item.asks {
                 EnrolmentAsks::Contacts { valid_days } => {
                     if !(1..=3650).contains(valid_days) {
-                        return fault("asks.valid_days", "must be from 1 to 3650");
+                        fault("asks.valid_days", "must be from 1 to 3650");
                     }
                     "contacts"
                 }
                 EnrolmentAsks::Consent { version, words, .. } | EnrolmentAsks::Answer { version, words } => {
                     if *version < 1 {
-                        return fault("asks.version", "must be 1 or more");
+                        fault("asks.version", "must be 1 or more");
                     }
                     if words.trim().is_empty() {
-                        return fault("asks.words", "must not be empty");
+                        fault("asks.words", "must not be empty");
                     }
                     continue;
                 }
                 EnrolmentAsks::Scores { instruments } => {
                     if instruments.is_empty() {
-                        return fault("asks.instruments", "must not be empty");
+                        fault("asks.instruments", "must not be empty");
                     }
                     "scores"
                 }
@@ -180,19 +177,18 @@ impl EnrolmentRules {
                         .iter()
                         .position(|point| point.key.is_empty() || !points.insert(&point.key));
                     if let Some(point) = twice {
-                        return fault(&format!("asks.list[{point}].key"), "is empty or stands twice");
+                        fault(&format!("asks.list[{point}].key"), "is empty or stands twice");
                     }
                     if list.is_empty() {
-                        return fault("asks.list", "must not be empty");
+                        fault("asks.list", "must not be empty");
                     }
                     "screening"
                 }
                 EnrolmentAsks::Package => "package",
             };
             if !only_once.insert(kind) {
-                return fault("asks.type", "is asked by another item already");
+                fault("asks.type", "is asked by another item already");
             }
         }
-        Ok(())
     }
 }

@@ -4,8 +4,8 @@
 use chrono::NaiveTime;
 use serde::{Deserialize, Serialize};
 
-use super::check::check_order;
-use super::{DocumentFault, EnrolmentAsks, EnrolmentRules, InstrumentRules};
+use super::check::{Found, check_order};
+use super::{EnrolmentAsks, EnrolmentRules, InstrumentRules};
 use crate::ladder::{Audience, Ladder, Rung};
 
 /// What a patient is asked between sessions. A document without this section asks for scores after sessions and for nothing
@@ -55,36 +55,32 @@ impl FollowUpRules {
         self.missed_after_min.unwrap_or(of_instruments)
     }
 
-    /// Checks the section; a fault is named by its path.
-    pub(super) fn check(&self, enrolment: &EnrolmentRules) -> Result<(), DocumentFault> {
+    /// Checks the section; each fault is named by its path.
+    pub(super) fn check(&self, enrolment: &EnrolmentRules, found: &mut Found) {
         if let Some(key) = &self.sharing_item {
             let item = enrolment.item(key);
             if !item.is_some_and(|item| matches!(item.asks, EnrolmentAsks::Answer { .. })) {
-                return Err(DocumentFault::new(
+                found.at(
                     "follow_up.sharing_item",
                     format!("there is no item `{key}` in the enrolment that asks for a yes or a no"),
-                ));
+                );
             }
         }
         if let Some(reminders) = &self.reminders {
-            check_order("follow_up.reminders", reminders)?;
+            check_order(found, "follow_up.reminders", reminders);
             let to_others = |rung: &Rung| rung.tell.iter().any(|who| *who != Audience::Patient);
             if let Some(index) = reminders.0.iter().position(to_others) {
-                return Err(DocumentFault::new(
+                found.at(
                     format!("follow_up.reminders[{index}].tell"),
                     "these reminders are for the patient",
-                ));
+                );
             }
         }
         if self
             .missed_after_min
             .is_some_and(|after| !(60..=43_200).contains(&after))
         {
-            return Err(DocumentFault::new(
-                "follow_up.missed_after_min",
-                "must be from 60 to 43200",
-            ));
+            found.at("follow_up.missed_after_min", "must be from 60 to 43200");
         }
-        Ok(())
     }
 }

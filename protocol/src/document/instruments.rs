@@ -5,8 +5,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::check::check_order;
-use super::{Advice, DocumentFault};
+use super::Advice;
+use super::check::{Found, check_order};
 use crate::case::Level;
 use crate::ladder::{Audience, Ladder, Rung};
 
@@ -245,8 +245,12 @@ fn severity(key: &str, text: &str) -> ListItem {
 }
 
 impl InstrumentRules {
-    /// Checks the section; a fault is named by its path.
-    pub(super) fn check(&self) -> Result<(), DocumentFault> {
+    /// Checks the section; every fault is named by its path.
+    pub(super) fn check(&self, found: &mut Found) {
+        check_order(found, "instruments.reminders", &self.reminders);
+        let mut unless = |good: bool, field: &str, message: &str| {
+            found.unless(good, format!("instruments.{field}"), message);
+        };
         for (field, value) in [
             ("ask_again_after_days", self.ask_again_after_days),
             ("report_back_days", self.report_back_days),
@@ -255,68 +259,58 @@ impl InstrumentRules {
             ("missed_after_days", self.missed_after_days),
             ("monthly_every_days", self.monthly_every_days),
         ] {
-            if !(1..=3650).contains(&value) {
-                return fault(field, "must be from 1 to 3650");
-            }
+            unless((1..=3650).contains(&value), field, "must be from 1 to 3650");
         }
-        if !(0..self.due_within_days).contains(&self.opens_after_days) {
-            return fault(
-                "opens_after_days",
-                "must be 0 or more and less than `due_within_days`",
-            );
-        }
-        check_order("instruments.reminders", &self.reminders)?;
+        unless(
+            (0..self.due_within_days).contains(&self.opens_after_days),
+            "opens_after_days",
+            "must be 0 or more and less than `due_within_days`",
+        );
         let to_others = |rung: &Rung| rung.tell.iter().any(|who| *who != Audience::Patient);
         if let Some(index) = self.reminders.0.iter().position(to_others) {
-            return fault(
-                &format!("reminders[{index}].tell"),
-                "these reminders are for the patient",
-            );
+            let field = format!("reminders[{index}].tell");
+            unless(false, &field, "these reminders are for the patient");
         }
-        if let Some(index) = self.after_sessions.iter().position(|number| *number == 0) {
-            return fault(&format!("after_sessions[{index}]"), "sessions count from 1");
+        for (index, number) in self.after_sessions.iter().enumerate() {
+            let field = format!("after_sessions[{index}]");
+            unless(*number > 0, &field, "sessions count from 1");
         }
-        if !(1..=2).contains(&self.item9_always_from) {
-            return fault("item9_always_from", "must be 1 or 2");
-        }
+        let always_from = self.item9_always_from;
+        unless(
+            (1..=2).contains(&always_from),
+            "item9_always_from",
+            "must be 1 or 2",
+        );
         for (field, level, least) in [
             ("item9_level", self.item9_level, Level::P2),
             ("item9_known_level", self.item9_known_level, Level::P3),
             ("safety_positive_level", self.safety_positive_level, Level::P2),
             ("safety_known_level", self.safety_known_level, Level::P3),
         ] {
-            if level < least {
-                return fault(field, &format!("must be {} or more urgent", least.name()));
-            }
+            let message = format!("must be {} or more urgent", least.name());
+            unless(level >= least, field, &message);
         }
-        if self.change.response_percent == 0 || self.change.response_percent > 100 {
-            return fault("change.response_percent", "must be from 1 to 100");
-        }
-        check_list("side_effects", &self.side_effects)?;
-        check_list("monthly", &self.monthly)
+        unless(
+            (1..=100).contains(&self.change.response_percent),
+            "change.response_percent",
+            "must be from 1 to 100",
+        );
+        check_list(found, "side_effects", &self.side_effects);
+        check_list(found, "monthly", &self.monthly);
     }
 }
 
-fn fault<T>(field: &str, message: &str) -> Result<T, DocumentFault> {
-    Err(DocumentFault::new(format!("instruments.{field}"), message))
-}
-
-fn check_list(name: &str, list: &OwnList) -> Result<(), DocumentFault> {
-    if list.items.is_empty() {
-        return fault(&format!("{name}.items"), "must not be empty");
-    }
+fn check_list(found: &mut Found, name: &str, list: &OwnList) {
+    let path = format!("instruments.{name}.items");
+    found.unless(!list.items.is_empty(), path.as_str(), "must not be empty");
     let mut seen = std::collections::BTreeSet::new();
     for (index, item) in list.items.iter().enumerate() {
-        if item.key.is_empty() || !seen.insert(&item.key) {
-            return fault(&format!("{name}.items[{index}].key"), "is empty or stands twice");
-        }
+        let good = !item.key.is_empty() && seen.insert(&item.key);
+        found.unless(good, format!("{path}[{index}].key"), "is empty or stands twice");
         // An answer of 0 or "no" is no news.
-        if let Some(tell) = item.tell.iter().position(|tell| tell.from == 0) {
-            return fault(
-                &format!("{name}.items[{index}].tell[{tell}].from"),
-                "must be 1 or more",
-            );
+        for (tell, rule) in item.tell.iter().enumerate() {
+            let path = format!("{path}[{index}].tell[{tell}].from");
+            found.unless(rule.from > 0, path, "must be 1 or more");
         }
     }
-    Ok(())
 }

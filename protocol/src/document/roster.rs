@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::DocumentFault;
+use super::check::Found;
 
 /// Who must be on call for a session, and when a gap of the roster is told.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -89,8 +89,8 @@ impl RosterRules {
     /// The most minutes around a dose.
     const AROUND_MAX_MIN: i64 = 7 * 24 * 60;
 
-    pub(super) fn check(&self) -> Result<(), DocumentFault> {
-        let fault = |field: &str, message: String| DocumentFault::new(format!("roster.{field}"), message);
+    pub(super) fn check(&self, found: &mut Found) {
+        let mut fault = |field: &str, message: String| found.at(format!("roster.{field}"), message);
         let most = Self::AROUND_MAX_MIN;
         for (field, value, least) in [
             ("staffed_from_before_min", self.staffed_from_before_min, 0),
@@ -101,16 +101,17 @@ impl RosterRules {
                 self.staffed_until_after_min,
             ),
         ] {
-            if !(least..=most).contains(&value) {
-                return Err(fault(field, format!("must be from {least} to {most}")));
+            if value < least || value > most {
+                fault(field, format!("must be from {least} to {most}"));
             }
         }
         let most = Self::AHEAD_MAX_DAYS;
         if !(1..=most).contains(&self.look_ahead_days) {
-            return Err(fault("look_ahead_days", format!("must be from 1 to {most}")));
+            fault("look_ahead_days", format!("must be from 1 to {most}"));
+            return;
         }
         if self.gap_told_before_h.is_empty() {
-            return Err(fault("gap_told_before_h", "must not be empty".to_owned()));
+            fault("gap_told_before_h", "must not be empty".to_owned());
         }
         let mut farthest = self.look_ahead_days * 24;
         for (index, before_h) in self.gap_told_before_h.iter().enumerate() {
@@ -118,7 +119,8 @@ impl RosterRules {
                 let message = format!(
                     "must be from 1 to {farthest}: not before it is looked for, and nearer each time"
                 );
-                return Err(fault(&format!("gap_told_before_h[{index}]"), message));
+                fault(&format!("gap_told_before_h[{index}]"), message);
+                return;
             }
             farthest = before_h - 1;
         }
@@ -132,17 +134,13 @@ impl RosterRules {
             ] {
                 if !(least..=most).contains(&value) {
                     let message = format!("must be from {least} to {most}");
-                    return Err(fault(&format!("tested.{field}"), message));
+                    fault(&format!("tested.{field}"), message);
                 }
             }
         }
         let most = Self::ACCEPT_MAX_MIN;
         if !(1..=most).contains(&self.hand_over.accept_within_min) {
-            return Err(fault(
-                "hand_over.accept_within_min",
-                format!("must be from 1 to {most}"),
-            ));
+            fault("hand_over.accept_within_min", format!("must be from 1 to {most}"));
         }
-        Ok(())
     }
 }

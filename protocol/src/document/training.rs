@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
 
-use super::DocumentFault;
+use super::check::Found;
 
 /// One page and some questions about it.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -60,48 +60,43 @@ impl Training {
         self.questions.iter().find(|question| question.key == key)
     }
 
-    pub(super) fn check(&self) -> Result<(), DocumentFault> {
-        unique("training.page", self.page.iter().map(|part| part.key.as_str()))?;
+    pub(super) fn check(&self, found: &mut Found) {
+        let parts = self.page.iter();
+        unique(found, "training.page", parts.map(|part| part.key.as_str()));
         let questions = self.questions.iter();
         unique(
+            found,
             "training.questions",
             questions.map(|question| question.key.as_str()),
-        )?;
+        );
         for (index, question) in self.questions.iter().enumerate() {
             let path = format!("training.questions[{index}]");
             let options = question.options.iter();
             unique(
+                found,
                 &format!("{path}.options"),
                 options.map(|option| option.key.as_str()),
-            )?;
+            );
             if !self.page.iter().any(|part| part.key == question.part) {
                 let message = format!("there is no part `{}`", question.part);
-                return Err(DocumentFault::new(format!("{path}.part"), message));
+                found.at(format!("{path}.part"), message);
             }
             if !question.options.iter().any(|option| option.key == question.right) {
                 let message = format!("there is no option `{}`", question.right);
-                return Err(DocumentFault::new(format!("{path}.right"), message));
+                found.at(format!("{path}.right"), message);
             }
             if question.options.len() < 2 {
-                return Err(DocumentFault::new(
-                    format!("{path}.options"),
-                    "must have 2 or more",
-                ));
+                found.at(format!("{path}.options"), "must have 2 or more");
             }
         }
-        Ok(())
     }
 }
 
-fn unique<'k>(path: &str, keys: impl Iterator<Item = &'k str>) -> Result<(), DocumentFault> {
+fn unique<'k>(found: &mut Found, path: &str, keys: impl Iterator<Item = &'k str>) {
     let mut seen = BTreeSet::new();
     for (index, key) in keys.enumerate() {
         if key.is_empty() || !seen.insert(key) {
-            return Err(DocumentFault::new(
-                format!("{path}[{index}].key"),
-                "is empty or stands twice",
-            ));
+            found.at(format!("{path}[{index}].key"), "is empty or stands twice");
         }
     }
-    Ok(())
 }

@@ -15,6 +15,39 @@ pub struct VitalsRules {
     pub pre_dose: PreDoseLimits,
     /// In the session.
     pub during: DuringLimits,
+    /// How far a patient's own limits before the dose may differ.
+    #[serde(default)]
+    pub patient_ranges: PatientRanges,
+}
+
+/// How far a patient's own limits before the dose may differ.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PatientRanges {
+    /// Systolic at most, mmHg.
+    pub sbp_max: Range,
+    /// Diastolic at most, mmHg.
+    pub dbp_max: Range,
+    /// Pulse at most.
+    pub hr_max: Range,
+    /// Pulse at least.
+    pub hr_min: Range,
+    /// Systolic at least, mmHg.
+    pub sbp_min: Range,
+}
+
+impl Default for PatientRanges {
+    /// 160 and 100 are PROTOCOL 2 rule 3 and 4.4 (home programmes); the rest is a design default.
+    fn default() -> Self {
+        let range = |min, max| Range { min, max };
+        Self {
+            sbp_max: range(100, 160),
+            dbp_max: range(60, 100),
+            hr_max: range(80, 120),
+            hr_min: range(40, 60),
+            sbp_min: range(80, 110),
+        }
+    }
 }
 
 /// What a cuff can show at all; outside, it is asked again and nobody is alarmed.

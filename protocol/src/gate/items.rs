@@ -123,7 +123,7 @@ pub fn open_reason(record: &SessionRecord, item: &Item, actor: Actor, now: Insta
             else {
                 return reason(ReasonCode::ItemOpen, format!("Open: {}", item.text));
             };
-            let limits = &record.around.protocol.vitals.pre_dose;
+            let limits = &record.vitals_rules().pre_dose;
             if judge_before_dose(&reading.vitals, limits) != Finding::Within {
                 reason(
                     ReasonCode::VitalsOverLimit,

@@ -59,6 +59,7 @@ lists! {
     screenings: "screening",
     trial_readings: "trial_reading",
     imports: "import",
+    limits: "limits",
 }
 
 /// The same for a session: a course that cannot be read keeps no session from being watched. The damage is logged.

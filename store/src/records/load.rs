@@ -24,6 +24,7 @@ use super::parts::{ClinicParts, Parts};
 use crate::clock::from_ms;
 use crate::dialect;
 use crate::error::{DatabaseError, Stop};
+use crate::protocols;
 use crate::records::course;
 use crate::rows::{CaseRow, ClinicRow, OrderRow, PatientRow, RecordRow, SessionRow};
 use crate::schema::{clinics, orders, patients, sessions};
@@ -172,7 +173,7 @@ fn patient_of(tx: &mut Tx<'_>, row: &PatientRow) -> Result<Option<PatientRecord>
     if !tx.scope.sees_patient(patient.clinic, patient.id) {
         return Ok(None);
     }
-    let version = Shared::protocol_in_force(tx.connection)?;
+    let version = protocols::in_force(tx.connection, patient.clinic)?;
     let parts = Parts::of_patient(tx, &row.id)?;
     let order = newest_order(tx.shared, &parts, &row.id)?;
     let common = common(tx, patient.clinic, order.as_ref())?;

@@ -203,6 +203,7 @@ fn session_row(tx: &mut Tx<'_>, before: Option<&Session>, after: &Session) -> Re
             sessions::zone.eq(&row.zone),
             sessions::planned_at.eq(row.planned_at),
             sessions::dosed_at.eq(row.dosed_at),
+            sessions::protocol_version.eq(&row.protocol_version),
             sessions::doc_sealed.eq(&row.doc_sealed),
         ))
         .execute(tx.connection)?;

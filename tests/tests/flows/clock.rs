@@ -84,6 +84,7 @@ async fn a_job_that_ran_is_not_run_again_by_a_restart_or_another_worker(engine: 
         Job::FollowPatients,
         Job::ShiftChanges,
         Job::OnCallTests,
+        Job::Protocols,
         Job::VerifyAudit,
     ];
     assert_eq!(clinic.worker.keep_house_if_due().await, jobs);
@@ -97,6 +98,7 @@ async fn a_job_that_ran_is_not_run_again_by_a_restart_or_another_worker(engine: 
         Job::FollowPatients,
         Job::OnCallTests,
         Job::Optimize,
+        Job::Protocols,
         Job::Retention,
         Job::RosterGaps,
         Job::ShiftChanges,

@@ -10,6 +10,7 @@ use bedside_protocol::record::{PatientRecord, SessionRecord};
 use bedside_protocol::roster::{Cover, Roster};
 use bedside_protocol::sitting::{self, Invitation};
 use bedside_protocol::tick;
+use bedside_protocol::versions::NewVersion;
 use bedside_store::{CycleStats, Scope, Store};
 use bedside_tests::database::Database;
 use bedside_tests::on_both_engines;
@@ -179,6 +180,27 @@ async fn a_kept_record_is_what_a_store_opened_just_now_reads(engine: Database) {
                 .ensure_protocol(&next.to_string())
                 .await
                 .expect("a document");
+        });
+        after!("a clinic's own protocol that is drafted, and then signed", {
+            let prescriber = Caller::Staff {
+                person: bed.nurse,
+                roles: vec![StaffRole::Prescriber],
+            };
+            let (scope, clinic) = (Scope::of(bed.clinic, prescriber), bed.clinic);
+            let kept = bed.store.list_protocols(scope.clone(), clinic).await;
+            let based_on = kept.expect("versions").in_force;
+            let mut document: serde_json::Value =
+                serde_json::from_str(ProtocolDocument::shipped_text()).unwrap();
+            document["plan"]["min_interval_hours"] = (80 + round).into();
+            let new = NewVersion {
+                document,
+                based_on,
+                reason: "after our review".to_owned(),
+            };
+            let drafted = bed.store.draft_protocol(scope.clone(), clinic, None, new).await;
+            let version = drafted.expect("a draft").value.version;
+            let signed = bed.store.sign_protocol(scope, clinic, None, version).await;
+            assert!(signed.expect("a signature").value.in_force_at.is_some());
         });
         after!("an on-call list that is whole again", {
             let nurse = bed.nurse;
