@@ -231,12 +231,13 @@ impl Store {
             let mut after = record.clone();
             after.order = Some(order.clone());
             let detail = serde_json::to_value(&order).unwrap_or_default();
-            let facts = vec![Fact::new("order.signed", detail)];
+            let mut facts = vec![Fact::new("order.signed", detail)];
             // Values that are the patient's own from here on (PROTOCOL 4).
-            after
-                .course
-                .limits
-                .extend(limits::first(record, order.signed_by, context));
+            if let Some(first) = limits::first(record, order.signed_by, context) {
+                let detail = serde_json::to_value(&first).unwrap_or_default();
+                facts.push(Fact::new("limits.copied", detail));
+                after.course.limits.push(first);
+            }
             Ok((
                 Decision {
                     after,

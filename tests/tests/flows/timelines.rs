@@ -74,7 +74,8 @@ fn without_chance(text: &str) -> String {
         let end = rest.find(|c| !is_word(c)).unwrap_or(rest.len());
         let word = &rest[..end];
         if is_id(word) || codes.iter().any(|code| code == word) {
-            out.push_str(&format!("#{}", place_of(word)));
+            out.push('#');
+            out.push_str(&place_of(word).to_string());
         } else {
             out.push_str(word);
         }
