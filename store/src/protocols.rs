@@ -438,12 +438,7 @@ fn keep_signature(tx: &mut Tx<'_>, clinic: ClinicId, signed: &ClinicVersion) -> 
 
 /// What the audit trail says of a version: all but its text, and the text's hash.
 fn told(version: &ClinicVersion, body: &str) -> Value {
-    let hash: String = sha256(body)
-        .as_ref()
-        .iter()
-        .map(|byte| format!("{byte:02x}"))
-        .collect();
-    json!({"version": version, "sha256": hash})
+    json!({"version": version, "sha256": audit::hex(sha256(body).as_ref())})
 }
 
 fn sha256(body: &str) -> aws_lc_rs::digest::Digest {
