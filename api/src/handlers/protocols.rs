@@ -209,26 +209,23 @@ pub async fn play(
     let document = ProtocolDocument::parse_checked_before(&kept.document.to_string());
     let document = Arc::new(document.map_err(|error| ApiError::internal(&error))?);
     let sent = body.value;
-    let plans = match sent.patient {
-        Some(patient) => {
-            let look = app
-                .store
-                .read_patient(staff.scope(), PersonId::from(patient), |record, _| {
-                    plans_of(record)
-                });
-            look.await?.ok_or(ApiError::NotFound)?
-        }
-        None => {
-            let clinic = app.store.find_clinic(staff.clinic).await?;
-            let zone = clinic.map_or(Zone::UTC, |clinic| clinic.zone);
-            let today = zone.date_of(app.store.clocks().clinical_now());
-            let on = sent.on.map_or(today + Days::new(PLAYED_IN_DAYS), |on| on.0);
-            let usual = Plan::usual(&document, zone, on);
-            vec![Plan {
-                time: sent.time.map_or(usual.time, |time| time.0),
-                ..usual
-            }]
-        }
+    let plans = if let Some(patient) = sent.patient {
+        let look = app
+            .store
+            .read_patient(staff.scope(), PersonId::from(patient), |record, _| {
+                plans_of(record)
+            });
+        look.await?.ok_or(ApiError::NotFound)?
+    } else {
+        let clinic = app.store.find_clinic(staff.clinic).await?;
+        let zone = clinic.map_or(Zone::UTC, |clinic| clinic.zone);
+        let today = zone.date_of(app.store.clocks().clinical_now());
+        let on = sent.on.map_or(today + Days::new(PLAYED_IN_DAYS), |on| on.0);
+        let usual = Plan::usual(&document, zone, on);
+        vec![Plan {
+            time: sent.time.map_or(usual.time, |time| time.0),
+            ..usual
+        }]
     };
     if plans.is_empty() {
         return Err(ApiError::invalid(
