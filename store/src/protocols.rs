@@ -80,6 +80,19 @@ pub enum ProtocolError {
 }
 
 impl Store {
+    /// The document that is in force in a clinic for what is planned now.
+    pub async fn protocol_in_force(
+        &self,
+        scope: Scope,
+        clinic: ClinicId,
+    ) -> Result<Arc<ProtocolDocument>, StoreError> {
+        self.read_job(scope, move |tx| {
+            let version = in_force(tx.connection, clinic)?;
+            tx.shared.protocol(tx.connection, &version)
+        })
+        .await
+    }
+
     /// Takes a protocol document into the database; the newest of those that ship with the program is in force in
     /// every clinic without a version of its own. One that is there already is left as it is.
     pub async fn ensure_protocol(&self, text: &str) -> Result<Arc<ProtocolDocument>, ProtocolError> {

@@ -20,10 +20,11 @@ use serde_json::json;
 use crate::audit::{self, Chain};
 use crate::clock::{from_ms, to_ms};
 use crate::error::{Stop, StoreError};
+use crate::protocols;
 use crate::records::on_call as records;
 use crate::schema::{accounts, clinics};
 use crate::scope::Scope;
-use crate::store::{Shared, Store};
+use crate::store::Store;
 use crate::transaction::Tx;
 use crate::{links, on_call, outbox};
 
@@ -102,7 +103,7 @@ impl Store {
 }
 
 fn test_clinic(tx: &mut Tx<'_>, clinic: ClinicId) -> Result<usize, Stop> {
-    let in_force = Shared::protocol_in_force(tx.connection)?;
+    let in_force = protocols::in_force(tx.connection, clinic)?;
     let Some(rules) = tx.shared.protocol(tx.connection, &in_force)?.roster.tested else {
         return Ok(0);
     };

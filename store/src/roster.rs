@@ -20,6 +20,7 @@ use serde_json::json;
 use crate::audit::{self, Chain};
 use crate::clock::to_ms;
 use crate::error::{DatabaseError, Stop, StoreError};
+use crate::protocols;
 use crate::records::on_call as records;
 use crate::rows::RosterRow;
 use crate::schema::rosters;
@@ -102,7 +103,7 @@ impl Store {
     pub async fn list_turns(&self, scope: Scope, clinic: ClinicId) -> Result<Vec<OnCallTurn>, StoreError> {
         self.read_job(scope, move |tx| {
             let (plan, _) = records::whole_plan(tx, clinic)?;
-            let in_force = Shared::protocol_in_force(tx.connection)?;
+            let in_force = protocols::in_force(tx.connection, clinic)?;
             let rules = tx.shared.protocol(tx.connection, &in_force)?.roster.tested;
             let now = tx.now;
             let turns = roster::on_call_at(&plan, now).into_iter();

@@ -266,15 +266,6 @@ impl Store {
             .await?;
         done.map_err(StoreError::Database)
     }
-
-    /// The document that is in force for what is planned now.
-    pub async fn protocol_in_force(&self) -> Result<Arc<ProtocolDocument>, StoreError> {
-        self.read_job(Scope::system(), |tx| {
-            let version = Shared::protocol_in_force(tx.connection)?;
-            tx.shared.protocol(tx.connection, &version)
-        })
-        .await
-    }
 }
 
 pub(crate) async fn blocking<T: Send + 'static>(

@@ -7,18 +7,22 @@ use uuid::Uuid;
 
 use super::Plan;
 use crate::course::Course;
-use crate::document::ProtocolDocument;
+use crate::document::{EnrolmentAsks, ProtocolDocument};
+use crate::enrolment::{ConsentAnswer, Screening, ScreeningFinding};
 use crate::id::PersonId;
 use crate::order::{Order, OrderDraft};
 use crate::people::{
     Caller, Clinic, CommsStatus, EmergencyContact, OnCallPerson, OnCallPlace, Patient, StaffRole,
 };
-use crate::record::{PatientRecord, Surroundings};
+use crate::record::{Earlier, PatientRecord, Surroundings};
 use crate::time::Instant;
 use crate::watch::{Watch, WatchHealth};
 
 /// Where the members of staff begin: one for each place on call.
 const FIRST_OF_STAFF: u128 = 0x100;
+
+/// Where the patient's own documents begin.
+const FIRST_OF_COURSE: u128 = 0x200;
 
 /// The patient.
 pub(super) fn patient() -> PersonId {
@@ -74,10 +78,11 @@ pub(super) fn record(document: &Arc<ProtocolDocument>, plan: Plan, planned_at: I
                 phone: text("+1 555 0101"),
             },
             comms: CommsStatus::Active,
+            mail_declined: false,
             version: 1,
         },
         order: Some(order(document, plan, planned_at)),
-        course: Course::default(),
+        course: enrolled(document, planned_at),
         sessions: Vec::new(),
         watch: Watch::default(),
         around: Surroundings {
@@ -95,6 +100,7 @@ pub(super) fn record(document: &Arc<ProtocolDocument>, plan: Plan, planned_at: I
                     person: on(place),
                     name: place.name().to_owned(),
                     email: format!("{}@example.org", place.name()),
+                    reached_at: Some(plan.t0()),
                 })
                 .to_vec(),
             roster: None,
@@ -105,7 +111,53 @@ pub(super) fn record(document: &Arc<ProtocolDocument>, plan: Plan, planned_at: I
             other_doses: earlier.collect(),
             lozenges_taken_elsewhere: Some(0),
             other_open_cases: Vec::new(),
+            earlier: Earlier::default(),
+            prescriber_licences: Vec::new(),
         },
+    }
+}
+
+/// What of the enrolment a dose asks for: every text agreed to, and the screening signed.
+fn enrolled(document: &ProtocolDocument, at: Instant) -> Course {
+    let texts = document
+        .enrolment
+        .items
+        .iter()
+        .filter_map(|item| match &item.asks {
+            EnrolmentAsks::Consent { version, .. } | EnrolmentAsks::Answer { version, .. } => {
+                Some((item.key.clone(), *version))
+            }
+            _ => None,
+        });
+    let consents = texts
+        .zip(FIRST_OF_COURSE..)
+        .map(|((text, version), id)| ConsentAnswer {
+            id: Uuid::from_u128(id).into(),
+            text,
+            version,
+            agreed: true,
+            at,
+            by: patient_calls(),
+        });
+    let points = document.enrolment.screening_list().iter();
+    let screening = Screening {
+        id: Uuid::from_u128(FIRST_OF_COURSE - 1).into(),
+        findings: points
+            .map(|point| ScreeningFinding {
+                point: point.key.clone(),
+                present: false,
+                note: None,
+            })
+            .collect(),
+        cleared: true,
+        note: None,
+        signed_by: on(OnCallPlace::Prescriber),
+        signed_at: at,
+    };
+    Course {
+        consents: consents.collect(),
+        screenings: vec![screening],
+        ..Course::default()
     }
 }
 

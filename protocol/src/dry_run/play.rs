@@ -1,5 +1,6 @@
 //! Playing an invented session: people act by the real rules, and time moves from wake-up to wake-up.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use chrono::Duration;
@@ -7,7 +8,8 @@ use chrono::Duration;
 use super::{ENDS_AFTER, GIVEN_UP_AFTER, PLANNED_BEFORE, Plan, people};
 use crate::answering::{self, Form};
 use crate::case::Outcome;
-use crate::checklist::{Actor, AnswerValue};
+use crate::check_in::Besides;
+use crate::checklist::{Actor, AnswerValue, Quantity};
 use crate::document::{Asks, Item, ProtocolDocument};
 use crate::dosing::{self, DoseReport};
 use crate::draft::Draft;
@@ -133,6 +135,13 @@ impl Play {
     fn prepare(&mut self) {
         self.act(self.sitter(), |record, context| {
             sitting::accept(record, true, true, context)
+        });
+        let questions = self.record.around.protocol.training.questions.iter();
+        let right: BTreeMap<String, String> = questions
+            .map(|question| (question.key.clone(), question.right.clone()))
+            .collect();
+        self.act(self.sitter(), |record, context| {
+            sitting::train(record, &right, context).map(|(decision, _)| decision)
         });
         for before_min in PREPARES_BEFORE_MIN {
             self.go_to(self.plan.t0() - minutes(before_min), true);
@@ -264,7 +273,17 @@ impl Play {
             Asks::Text { .. } => Some(AnswerValue::Text("as agreed".to_owned())),
             Asks::Choice { options } => options.first().cloned().map(AnswerValue::Choice),
             Asks::Readback => Some(AnswerValue::Readback(instruction)),
-            Asks::Vitals | Asks::Presence => None,
+            Asks::Number {
+                unit,
+                least,
+                good_from,
+                ..
+            } => Some(AnswerValue::Number(Quantity {
+                number: good_from.unwrap_or(*least),
+                unit: unit.clone(),
+            })),
+            Asks::Wish | Asks::Address { .. } => Some(AnswerValue::YesNo(true)),
+            Asks::Vitals | Asks::Presence | Asks::Sitter | Asks::Training => None,
         }
     }
 
@@ -284,11 +303,19 @@ impl Play {
         let duty = self.record.watch.duty(duty)?;
         let rule = dosing::check_rule_of(&self.record, duty)?;
         let asked = rule.questions.iter();
+        let said = rule
+            .words
+            .iter()
+            .map(|words| (words.key.clone(), "as it went".to_owned()));
         let form = Form {
             duty: duty.id,
             answers: asked
                 .map(|question| (question.key.clone(), question.good))
                 .collect(),
+            besides: Besides {
+                words: said.collect(),
+                ..Besides::default()
+            },
             reading: answering::asks_vitals(&self.record, rule).then(|| self.good_reading()),
             observed_at: None,
         };
