@@ -8,6 +8,7 @@ use bedside_protocol::document::{Asks, OtherAnswer, ProtocolDocument};
 use bedside_protocol::gate;
 use bedside_protocol::preparation::Answered;
 use bedside_protocol::record::Earlier;
+use bedside_protocol::session::KnownSitter;
 use bedside_protocol::time::minutes;
 
 use crate::play::Play;
@@ -220,6 +221,34 @@ fn what_blocks_a_first_session_is_what_the_table_says() {
 }
 
 #[test]
+fn a_nurse_rings_before_a_first_session_and_whenever_the_sitter_has_not_sat_before() {
+    let sat = |email: &str, sat: bool| KnownSitter {
+        email: email.into(),
+        trained_at: None,
+        sat,
+    };
+    for (dosed_before, known, rings) in [
+        (false, vec![], true),
+        (false, vec![sat("sam@example.org", true)], true),
+        (true, vec![], true),
+        (true, vec![sat("sam@example.org", false)], true),
+        (true, vec![sat("kim@example.org", true)], true),
+        (true, vec![sat("Sam@example.org", true)], false),
+    ] {
+        let mut play = Play::planned();
+        play.invite("sam@example.org").unwrap();
+        if dosed_before {
+            play.record.around.other_doses = vec![play.planned_at() - minutes(14 * 24 * 60)];
+        }
+        play.record.around.earlier.sitters.clone_from(&known);
+        let asked = play
+            .reason_codes()
+            .contains(&"item-open sitter_called".to_owned());
+        assert_eq!(asked, rings, "{dosed_before} {known:?}");
+    }
+}
+
+#[test]
 fn another_address_stands_in_place_of_the_stored_one_and_is_told_at_once() {
     let mut play = Play::ready();
     assert_eq!(play.record.address_today(), "1 Elm Street");
@@ -328,6 +357,9 @@ fn a_wish_about_calls_to_the_sitter_is_kept_when_the_session_moves_and_holds_aft
     });
     play.apply(moved);
     assert!(play.record.sitter_is_not_called());
+    let wish = play.record.around.protocol.item("sitter_calls").unwrap();
+    let open = gate::open_reason(&play.record, wish, Actor::Patient, play.now);
+    assert_eq!(open, None, "it is not asked again");
     // The sitter of a running session is reminded all the same.
     let mut play = Play::ready();
     play.item(Actor::Patient, "sitter_calls", AnswerValue::YesNo(false))
