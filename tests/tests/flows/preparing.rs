@@ -56,7 +56,7 @@ async fn a_prescriber_decides_about_an_item_and_the_patient_reads_that_the_clini
     );
     assert_eq!(item["reason"], "Your clinic decided that this need not be done.");
     assert!(
-        !today.to_string().contains("stairs"),
+        !today.to_string().contains("closed off"),
         "the reason is the clinic's"
     );
     assert_eq!(
