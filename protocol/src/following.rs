@@ -2,7 +2,7 @@
 //! (PROTOCOL 4.3, C14 and C15).
 //!
 //! These duties belong to the patient, not to a session: a session ends when its own follow-up does. What is due is a
-//! function of doses and answers ([`crate::instruments::due`]); [`follow`] asks it whenever the worker looks at the
+//! function of doses and answers ([`crate::instruments::due`]); [`look`] asks it whenever the worker looks at the
 //! patient, which [`DutyKind::FollowCourse`] sees to every morning. A patient who is paused, in hospital or gone is asked
 //! nothing and reported for nothing.
 

@@ -161,7 +161,8 @@ pub fn in_force<'p>(plans: &'p [SignedPlan], sessions: &[Session]) -> Option<&'p
     newest(plans, slot.plan)
 }
 
-/// Whether a session may be given another time by a change of plan: it has its time from the plan, and [`may_be_moved`].
+/// Whether a session may be given another time by a change of plan: nobody moved it by hand, its preparation has not begun,
+/// and nobody decides about it.
 pub fn may_be_replanned(session: &Session, prep_opens_before_min: i64, now: Instant) -> bool {
     session.moves.is_empty() && may_be_moved(session, prep_opens_before_min, now)
 }

@@ -92,7 +92,7 @@ pub fn given(value: &Value) -> Given {
 /// What became of a form; a refusal is an outcome where the care team was told of what was in it.
 #[derive(Serialize, Deserialize)]
 enum FormOutcome {
-    Kept(AnsweredFormView),
+    Kept(Box<AnsweredFormView>),
     Refused(Faults),
 }
 
@@ -148,7 +148,9 @@ pub async fn answer(
         .decide_patient(scope, patient.person, once, move |record, context| {
             let (decision, sending) = answering::answer(record, sent.clone(), context)?;
             let outcome = match sending {
-                Sending::Kept(answered) => FormOutcome::Kept(AnsweredFormView::of(record, answered)),
+                Sending::Kept(answered) => {
+                    FormOutcome::Kept(Box::new(AnsweredFormView::of(record, answered)))
+                }
                 Sending::RefusedAndTold(Refusal::Invalid(faults)) => FormOutcome::Refused(faults),
                 Sending::RefusedAndTold(refusal) => return Err(refusal),
             };

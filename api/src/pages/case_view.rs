@@ -277,7 +277,7 @@ fn stage(about: About<'_>, case: &Case, clock: WallClock, way: &Way, entered: &E
             };
             if way.reader == Reader::Staff(taken.by) {
                 let said = |signal: &Signal| signal_text(about, signal, clock, way.sees_answers);
-                Stage::Mine(Box::new(mine(about, case, clock, (reached, &said), entered)))
+                Stage::Mine(Box::new(mine(about, case, clock, reached, &said, entered)))
             } else {
                 Stage::Taken(Taken {
                     by: taken.by_name.clone(),
@@ -363,7 +363,8 @@ fn mine(
     about: About<'_>,
     case: &Case,
     clock: WallClock,
-    (reached, said): (Option<String>, &dyn Fn(&Signal) -> String),
+    reached: Option<String>,
+    said: &dyn Fn(&Signal) -> String,
     entered: &Entered,
 ) -> Mine {
     let patient = about.patient();
