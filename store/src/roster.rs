@@ -20,7 +20,6 @@ use serde_json::json;
 use crate::audit::{self, Chain};
 use crate::clock::to_ms;
 use crate::error::{DatabaseError, Stop, StoreError};
-use crate::protocols;
 use crate::records::on_call as records;
 use crate::rows::RosterRow;
 use crate::schema::rosters;

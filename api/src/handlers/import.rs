@@ -92,7 +92,7 @@ pub async fn import_patients(
     body: Body<ImportBody>,
 ) -> Result<HttpResponse, ApiError> {
     let sent = body.value;
-    let protocol = app.store.protocol_in_force().await?;
+    let protocol = app.store.protocol_in_force(staff.scope(), staff.clinic).await?;
     let now = app.store.clocks().clinical_now();
     let mut rows = import_file::read(&sent.csv, &protocol, now)
         .map_err(|faults| ApiError::Refused(Refusal::Invalid(faults)))?;
