@@ -270,7 +270,9 @@ impl Play {
         match &item.asks {
             Asks::YesNo { good, .. } => Some(AnswerValue::YesNo(*good)),
             Asks::Time { .. } => Some(AnswerValue::Time(self.now - Duration::hours(12))),
-            Asks::Text { .. } => Some(AnswerValue::Text("as agreed".to_owned())),
+            // There is nothing that the care team must hear of.
+            Asks::Text { tell: Some(_), .. } => None,
+            Asks::Text { tell: None, .. } => Some(AnswerValue::Text("as agreed".to_owned())),
             Asks::Choice { options } => options.first().cloned().map(AnswerValue::Choice),
             Asks::Readback => Some(AnswerValue::Readback(instruction)),
             Asks::Number {
