@@ -182,6 +182,8 @@ impl Clinic {
         this.hire().await;
         this.cycle().await;
         this.on_call_answers().await;
+        // What follows is a test's own.
+        this.mailbox.fresh();
         this
     }
 
