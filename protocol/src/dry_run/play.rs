@@ -270,8 +270,6 @@ impl Play {
         match &item.asks {
             Asks::YesNo { good, .. } => Some(AnswerValue::YesNo(*good)),
             Asks::Time { .. } => Some(AnswerValue::Time(self.now - Duration::hours(12))),
-            // There is nothing that the care team must hear of.
-            Asks::Text { tell: Some(_), .. } => None,
             Asks::Text { tell: None, .. } => Some(AnswerValue::Text("as agreed".to_owned())),
             Asks::Choice { options } => options.first().cloned().map(AnswerValue::Choice),
             Asks::Readback => Some(AnswerValue::Readback(instruction)),
@@ -285,7 +283,12 @@ impl Play {
                 unit: unit.clone(),
             })),
             Asks::Wish | Asks::Address { .. } => Some(AnswerValue::YesNo(true)),
-            Asks::Vitals | Asks::Presence | Asks::Sitter | Asks::Training => None,
+            // Not answered here; and there is nothing that the care team must hear of.
+            Asks::Vitals
+            | Asks::Presence
+            | Asks::Sitter
+            | Asks::Training
+            | Asks::Text { tell: Some(_), .. } => None,
         }
     }
 
