@@ -3,6 +3,7 @@
 //! The worklist's JSON and the page behind a mail's link both come through here, so the second of two nurses hears the
 //! same wherever she asks.
 
+use bedside_protocol::call::{self, NewCall};
 use bedside_protocol::case::{Case, Outcome, Taken};
 use bedside_protocol::desk::{Desk, at_patients_desk};
 use bedside_protocol::dosing;
@@ -18,6 +19,7 @@ use uuid::Uuid;
 
 use crate::app::App;
 use crate::error::ApiError;
+use crate::views::CallView;
 
 /// What somebody does with a case.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -171,4 +173,46 @@ pub async fn act(
         Subject::Clinic(_) => return Err(ApiError::NotFound),
     };
     Ok(done)
+}
+
+/// The patient whom a case of the scope's clinic concerns.
+pub async fn patient_of(app: &App, scope: &Scope, case: CaseId) -> Result<PersonId, ApiError> {
+    let subject = app.store.find_case(scope.clone(), case).await?;
+    match subject.ok_or(ApiError::NotFound)? {
+        Subject::Patient(patient) => Ok(patient),
+        Subject::Session(session) => {
+            let owner = app.store.find_session_owner(session).await?;
+            Ok(owner.ok_or(ApiError::NotFound)?.1)
+        }
+        Subject::Clinic(_) => Err(ApiError::NotFound),
+    }
+}
+
+/// Writes down a call about a patient. One about a case of a session is about the session as well.
+pub async fn log_call(
+    app: &App,
+    scope: Scope,
+    patient: PersonId,
+    once: Option<Once>,
+    mut new: NewCall,
+) -> Result<Done<CallView>, ApiError> {
+    if let Some(case) = new.case {
+        match app.store.find_case(scope.clone(), case).await? {
+            Some(Subject::Patient(of)) if of == patient => {}
+            Some(Subject::Session(of)) if new.session.is_none_or(|session| session == of) => {
+                new.session = Some(of);
+            }
+            Some(Subject::Session(_)) => {
+                return Err(ApiError::invalid("session", "is not the session of this case"));
+            }
+            _ => return Err(ApiError::invalid("case", "is no case of this patient")),
+        }
+    }
+    let logged = app
+        .store
+        .decide_patient(scope, patient, once, move |record, context| {
+            let (decision, call) = call::log(record, new.clone(), context)?;
+            Ok((decision, CallView::of(&call)))
+        });
+    Ok(logged.await?)
 }

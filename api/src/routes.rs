@@ -17,8 +17,8 @@ use crate::docs;
 use crate::envelope;
 use crate::error::ApiError;
 use crate::handlers::{
-    cases, clinic, courses, enrolment, hand_overs, health, help, import, instruments, licences, limits,
-    login, lozenges, me, messages, patients, protocols, roster, sessions, sitting, worklist,
+    calls, cases, clinic, courses, enrolment, hand_overs, health, help, import, instruments, licences,
+    limits, login, lozenges, me, messages, patients, protocols, roster, sessions, sitting, worklist,
 };
 
 /// Who may call a route.
@@ -152,6 +152,8 @@ pub const ACCESS: &[(&str, &str, Access)] = &[
     ("POST", "/v1/patients/{id}/lozenges", Access::Staff(CLINICIANS)),
     ("GET", "/v1/patients/{id}/limits", Access::Staff(CARE)),
     ("PUT", "/v1/patients/{id}/limits", Access::Staff(PRESCRIBERS)),
+    ("GET", "/v1/patients/{id}/calls", Access::Staff(TIMELINE)),
+    ("POST", "/v1/patients/{id}/calls", Access::Staff(CARE)),
     ("POST", "/v1/patients/{id}/plans/preview", Access::Staff(CARE)),
     ("POST", "/v1/patients/{id}/plans", Access::Staff(PRESCRIBERS)),
     ("GET", "/v1/patients/{id}/plans", Access::Staff(CARE)),
@@ -349,6 +351,8 @@ fn json_routes(config: &mut utoipa_actix_web::service_config::ServiceConfig<'_>)
         .service(patients::set_comms)
         .service(patients::sign_order)
         .service(patients::plan_session)
+        .service(calls::log)
+        .service(calls::list)
         .service(lozenges::ledger_of_patient)
         .service(lozenges::enter_for_patient)
         .service(limits::find)

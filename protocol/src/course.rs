@@ -3,6 +3,7 @@
 //! They are part of the patient's record and change only by a rule about the patient, under the patient's version. A rule
 //! about a session reads them.
 
+use crate::call::Call;
 use crate::enrolment::{ConsentAnswer, Contacts, Screening};
 use crate::import::Import;
 use crate::instruments::Score;
@@ -44,4 +45,6 @@ pub struct Course {
     pub imports: Vec<Import>,
     /// Every version of their limits of vital signs.
     pub limits: Vec<SignedLimits>,
+    /// Calls that the care team made.
+    pub calls: Vec<Call>,
 }

@@ -83,6 +83,8 @@ ids! {
     LedgerEntryId,
     /// One version of a patient's limits.
     LimitsId,
+    /// A telephone call that somebody of the care team made.
+    CallId,
     /// A plan of a patient's course, through all its versions.
     PlanId,
     /// One signed version of a plan.

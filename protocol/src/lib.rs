@@ -5,6 +5,7 @@
 //! commits a decision whole. Everything a clinic may change is in the [`document::ProtocolDocument`].
 
 pub mod answering;
+pub mod call;
 pub mod case;
 pub mod check_in;
 pub mod checklist;

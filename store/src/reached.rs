@@ -220,7 +220,7 @@ impl Round {
             link,
         };
         let key = format!("on-call-test:{}:{}", person.person, to_ms(self.now));
-        self.write(tx, key, person, message);
+        self.write(tx, &key, person, message);
     }
 
     fn tell(&mut self, tx: &mut Tx<'_>, keepers: &[OnCallPerson], silent: &OnCallPerson, asked_at: Instant) {
@@ -232,11 +232,11 @@ impl Round {
             };
             let (silent, asked_at) = (silent.person, to_ms(asked_at));
             let key = format!("on-call-silent:{silent}:{asked_at}:{}", keeper.person);
-            self.write(tx, key, keeper, message);
+            self.write(tx, &key, keeper, message);
         }
     }
 
-    fn write(&mut self, tx: &mut Tx<'_>, key: String, to: &OnCallPerson, message: Message) {
+    fn write(&mut self, tx: &mut Tx<'_>, key: &str, to: &OnCallPerson, message: Message) {
         self.notices.push(Notice {
             id: tx.new_id(),
             key: format!("{key}:{}", self.clinic),

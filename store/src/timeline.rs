@@ -71,6 +71,25 @@ fn facts(tx: &mut Tx<'_>, subject: &str) -> Result<Vec<TimelineEntry>, Stop> {
         .order((audit::at, audit::seq))
         .select(AuditRow::as_select())
         .load(tx.connection)?;
+    opened(tx, rows)
+}
+
+/// The calls about a session, which are the patient's own documents.
+fn calls(tx: &mut Tx<'_>, patient: &str, session: &str) -> Result<Vec<TimelineEntry>, Stop> {
+    let rows: Vec<AuditRow> = audit::table
+        .filter(audit::subject_id.eq(patient).and(audit::action.eq("call.logged")))
+        .order((audit::at, audit::seq))
+        .select(AuditRow::as_select())
+        .load(tx.connection)?;
+    let mut entries = opened(tx, rows)?;
+    entries.retain(|entry| {
+        matches!(&entry.event, TimelineEvent::Fact { detail, .. }
+            if detail.get("session").and_then(Value::as_str) == Some(session))
+    });
+    Ok(entries)
+}
+
+fn opened(tx: &Tx<'_>, rows: Vec<AuditRow>) -> Result<Vec<TimelineEntry>, Stop> {
     let mut entries = Vec::with_capacity(rows.len());
     for row in rows {
         let row_name = format!("{}|{}", row.chain, row.seq);
@@ -161,6 +180,7 @@ impl Store {
             }
             let subject = row.id.as_str();
             let mut entries = facts(tx, subject)?;
+            entries.extend(calls(tx, &row.patient_id, subject)?);
             entries.extend(messages!(tx, outbox_done, subject).into_iter().map(message));
             entries.extend(messages!(tx, outbox, subject).into_iter().map(message));
             entries.sort_by_key(|entry| entry.at);

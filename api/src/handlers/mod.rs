@@ -1,5 +1,6 @@
 //! Handlers: each parses, hands one rule to the store, and shows what came of it.
 
+pub mod calls;
 pub mod cases;
 pub mod clinic;
 pub mod courses;

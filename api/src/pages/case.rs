@@ -7,10 +7,11 @@ use actix_web::cookie::Cookie;
 use actix_web::http::StatusCode;
 use actix_web::web::{self, Data};
 use actix_web::{HttpRequest, HttpResponse};
+use bedside_protocol::call::NewCall;
 use bedside_protocol::desk::CASE_WORKERS;
 use bedside_protocol::id::{CaseId, ClinicId, PersonId};
 use bedside_protocol::people::Caller;
-use bedside_protocol::refusal::Refusal;
+use bedside_protocol::refusal::{Faults, Refusal};
 use bedside_protocol::watch::Subject;
 use bedside_store::{Account, AccountKind, Scope};
 
@@ -168,20 +169,58 @@ impl Visit {
         fields: Fields,
         act: impl FnOnce(PersonId) -> CaseAct,
     ) -> Answer {
+        let reader = match self.holder(form, &fields).await? {
+            Ok(reader) => reader,
+            Err(page) => return Ok(page),
+        };
+        let acted = casework::act(&self.app, self.scope(), self.case, None, act(reader.id)).await;
+        self.answer(form, fields, acted.map(drop)).await
+    }
+
+    /// Writes down a call about the case.
+    pub(super) async fn log_call(
+        &self,
+        fields: Fields,
+        new: impl FnOnce(&Fields, String) -> Result<NewCall, Faults>,
+    ) -> Answer {
+        let reader = match self.holder("call", &fields).await? {
+            Ok(reader) => reader,
+            Err(page) => return Ok(page),
+        };
+        let new = match new(&fields, reader.name.clone()) {
+            Ok(new) => NewCall {
+                case: Some(self.case),
+                ..new
+            },
+            Err(faults) => return self.refused("call", fields, &Refusal::Invalid(faults)).await,
+        };
+        let patient = casework::patient_of(&self.app, &self.scope(), self.case).await?;
+        let logged = casework::log_call(&self.app, self.scope(), patient, None, new).await;
+        self.answer("call", fields, logged.map(drop)).await
+    }
+
+    /// The proved reader who has the case, or the page that says how things stand.
+    async fn holder(&self, form: &str, fields: &Fields) -> Result<Result<&Account, HttpResponse>, PageError> {
         let entered = Entered {
             form: form.to_owned(),
             fields: fields.clone(),
             ..Entered::default()
         };
         let Some(reader) = &self.reader else {
-            return self.page(StatusCode::UNAUTHORIZED, entered).await;
+            return Ok(Err(self.page(StatusCode::UNAUTHORIZED, entered).await?));
         };
         let now = self.look(entered).await?;
-        if !matches!(now.stage, Stage::Mine(_)) {
-            return Ok(html(StatusCode::CONFLICT, &now));
+        if matches!(now.stage, Stage::Mine(_)) {
+            Ok(Ok(reader))
+        } else {
+            Ok(Err(html(StatusCode::CONFLICT, &now)))
         }
-        match casework::act(&self.app, self.scope(), self.case, None, act(reader.id)).await {
-            Ok(_) => Ok(see_other(&self.way.path)),
+    }
+
+    /// Back to the page, which says how things stand, with the form as it was if it was refused.
+    async fn answer(&self, form: &str, fields: Fields, acted: Result<(), ApiError>) -> Answer {
+        match acted {
+            Ok(()) => Ok(see_other(&self.way.path)),
             Err(ApiError::Refused(refusal)) => self.refused(form, fields, &refusal).await,
             Err(ApiError::Busy) => {
                 let mut entered = Entered::refused(form, fields, &Refusal::NotFound);

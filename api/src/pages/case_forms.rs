@@ -6,6 +6,7 @@ use bedside_protocol::case::Outcome;
 use bedside_protocol::refusal::{Fault, Faults, Refusal};
 
 use super::case::Visit;
+use super::case_calls;
 use super::exchange::{Answer, Sent, from_our_page};
 use super::form::Fields;
 use crate::app::App;
@@ -19,6 +20,7 @@ pub(super) enum Press {
     GiveBack,
     HandOver,
     Withdraw,
+    Call,
 }
 
 async fn pressed(visit: Visit, press: Press, fields: Fields) -> Answer {
@@ -34,6 +36,7 @@ async fn pressed(visit: Visit, press: Press, fields: Fields) -> Answer {
                 .await
         }
         Press::Withdraw => visit.act("withdraw", fields, |by| CaseAct::Decline { by }).await,
+        Press::Call => visit.log_call(fields, case_calls::entered).await,
         Press::HandOver => {
             let Some(to) = fields.text("to").and_then(|to| to.parse().ok()) else {
                 let refusal = Refusal::invalid("to", "choose somebody");

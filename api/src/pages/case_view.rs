@@ -4,6 +4,7 @@
 //! patient's name, numbers and address and what happened, in order; everybody else only who has it and since when.
 
 use askama::Template;
+use bedside_protocol::call::Call;
 use bedside_protocol::case::{Case, CaseState, Outcome, Signal};
 use bedside_protocol::duty::{Duty, DutyKind};
 use bedside_protocol::id::{CaseId, PersonId};
@@ -15,6 +16,7 @@ use bedside_protocol::session::SessionState;
 use bedside_protocol::time::Instant;
 use bedside_protocol::watch::Watch;
 
+use super::case_calls::{self, Calls};
 use super::case_handing::{self, HandOver, Offered};
 use super::case_signals::signal_text;
 use super::form::{Choices, Entered};
@@ -54,6 +56,14 @@ impl<'r> About<'r> {
         match self {
             Self::Session(record) => &record.patient,
             Self::Patient(record) => &record.patient,
+        }
+    }
+
+    /// The patient's call log.
+    pub fn calls(self) -> &'r [Call] {
+        match self {
+            Self::Session(record) => &record.course.calls,
+            Self::Patient(record) => &record.course.calls,
         }
     }
 
@@ -201,6 +211,8 @@ pub struct Mine {
     pub next: Vec<String>,
     /// When they were reached; until then "I reached them" is the first button.
     pub reached: Option<String>,
+    /// Calls that were made about it, and the form for the next.
+    pub calls: Calls,
     /// To whom it can be handed over, or is offered.
     pub hand_over: HandOver,
     /// How it can end.
@@ -395,6 +407,7 @@ fn mine(
             .collect(),
         next: if_nothing_is_done(about, case, clock),
         reached,
+        calls: case_calls::of_case(about, case.id, clock, entered),
         hand_over: case_handing::hand_over(about, case, clock, entered),
         outcomes: Choices::new("outcome", "outcome", "How did it end?", outcomes.collect(), back),
         note: back.map(|back| back.value("note")).unwrap_or_default(),

@@ -6,6 +6,7 @@
 
 mod account;
 mod case;
+mod case_calls;
 mod case_forms;
 mod case_handing;
 mod case_signals;
@@ -78,6 +79,7 @@ pub fn register(config: &mut ServiceConfig) {
         .service(shown("/c/{token}", case::show))
         .service(acted("/c/{token}/acknowledge", case::acknowledge))
         .service(acted("/c/{token}/contacted", case_forms::contacted))
+        .service(acted("/c/{token}/call", case_calls::log))
         .service(acted("/c/{token}/resolve", case_forms::resolve))
         .service(acted("/c/{token}/give-back", case_forms::give_back))
         .service(acted("/c/{token}/hand-over", case_handing::offer))
@@ -90,6 +92,7 @@ pub fn register(config: &mut ServiceConfig) {
         .service(shown("/cases/{id}", case::show_logged_in))
         .service(acted("/cases/{id}/acknowledge", case::acknowledge_logged_in))
         .service(acted("/cases/{id}/contacted", case_forms::contacted_logged_in))
+        .service(acted("/cases/{id}/call", case_calls::log_logged_in))
         .service(acted("/cases/{id}/resolve", case_forms::resolve_logged_in))
         .service(acted("/cases/{id}/give-back", case_forms::give_back_logged_in))
         .service(acted("/cases/{id}/hand-over", case_handing::offer_logged_in))

@@ -2,6 +2,7 @@
 //!
 //! JSON types live here and nowhere else; protocol values never leave the program as they are.
 
+mod call;
 mod case;
 mod course;
 mod dry_run;
@@ -22,6 +23,7 @@ mod today;
 mod trends;
 mod worklist;
 
+pub use call::{CallLogView, CallView};
 pub use case::{CaseListView, CaseReader, CaseRowView, CaseView, ContactView, SignalView};
 pub use course::{
     ClockChangeView, CourseHoldView, CourseView, LayoutView, OwnCourseSession, OwnCourseView, ReviewView,

@@ -8,6 +8,7 @@
 
 mod asking;
 mod between;
+mod call;
 mod candidates;
 mod cases;
 mod checklist;

@@ -60,6 +60,7 @@ lists! {
     trial_readings: "trial_reading",
     imports: "import",
     limits: "limits",
+    calls: "call",
 }
 
 /// The same for a session: a course that cannot be read keeps no session from being watched. The damage is logged.

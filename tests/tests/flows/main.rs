@@ -3,6 +3,7 @@
 mod attempts;
 mod bad_input;
 mod bundles;
+mod calls;
 mod cases;
 mod clock;
 mod course;

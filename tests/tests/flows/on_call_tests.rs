@@ -17,8 +17,9 @@ on_both_engines!(
 );
 
 /// Nobody was ever reached.
-fn forget(clinic: &Clinic) {
+async fn forget(clinic: &mut Clinic) {
     clinic.execute("UPDATE accounts SET reached_at = NULL, test_asked_at = NULL, test_told_at = NULL");
+    clinic.advance(1).await;
 }
 
 async fn look(clinic: &mut Clinic) -> Vec<Mail> {
@@ -71,7 +72,7 @@ async fn the_dose_opens_only_after_nurse_and_backup_have_answered_their_test_mes
     play.clinic.advance_to(play.planned_at).await;
     assert_eq!(reasons(&play), Vec::<String>::new());
     assert_eq!(on_call(&play.clinic, "nurse")["tested"], json!(true));
-    forget(&play.clinic);
+    forget(&mut play.clinic).await;
     play.clinic.mailbox.fresh();
     assert_eq!(reasons(&play), ["on-call-not-tested"]);
     assert_eq!(on_call(&play.clinic, "nurse")["tested"], json!(false));
@@ -125,12 +126,10 @@ async fn the_dose_opens_only_after_nurse_and_backup_have_answered_their_test_mes
 
 async fn a_test_is_sent_once_and_silence_is_told_once_to_who_keeps_the_list(engine: Database) {
     let mut clinic = Clinic::open(engine).await;
+    clinic.on_call_answers().await;
     clinic.mailbox.fresh();
-    assert!(
-        look(&mut clinic).await.is_empty(),
-        "all were reached when the clinic opened"
-    );
-    forget(&clinic);
+    assert!(look(&mut clinic).await.is_empty(), "all were reached just now");
+    forget(&mut clinic).await;
     let other = clinic.another_worker().await;
     let (one, two) = tokio::join!(
         clinic.worker.keep_house(Job::OnCallTests),
@@ -200,6 +199,7 @@ async fn a_test_is_sent_once_and_silence_is_told_once_to_who_keeps_the_list(engi
 
 async fn a_turn_of_the_roster_begins_with_a_test_of_who_has_it(engine: Database) {
     let mut clinic = Clinic::open(engine).await;
+    clinic.on_call_answers().await;
     clinic.mailbox.fresh();
     let (from, until) = (clinic.now() + minutes(61), clinic.now() + minutes(180));
     let cover = json!({"instead_of": clinic.id("nurse"), "by": clinic.id("coordinator"), "from": from, "until": until});
@@ -237,7 +237,7 @@ async fn a_turn_of_the_roster_begins_with_a_test_of_who_has_it(engine: Database)
 
 async fn who_takes_a_case_by_the_link_of_a_mail_needs_no_test(engine: Database) {
     let mut play = Play::without_session(Clinic::open(engine).await).await;
-    forget(&play.clinic);
+    forget(&mut play.clinic).await;
     play.phone.post("/v1/me/help", &json!({})).expect(200);
     play.clinic.cycle().await;
     play.clinic.mailbox.fresh();

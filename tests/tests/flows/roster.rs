@@ -139,6 +139,7 @@ async fn no_session_is_planned_and_no_dose_opened_in_a_gap_and_each_says_why(eng
         "until": moment("15:00")});
     let short = json!({"shifts": [shift], "holidays": [{"on": on, "place": "nurse"}]});
     set_roster(&play.clinic, &short).expect(200);
+    play.clinic.on_call_answers().await;
     let locked = play.phone.post(&play.path("/unlock"), &json!({}));
     assert!(locked.status >= 400, "{}", locked.body);
     let reasons = locked.json()["reasons"].clone();

@@ -36,7 +36,11 @@ fn part(clinic: &Clinic, name: &str) -> Value {
 async fn a_program_that_is_older_than_the_schema_stops_at_once_and_names_what_it_does_not_know(
     engine: Database,
 ) {
-    let clinic = Clinic::open(engine).await;
+    let mut clinic = Clinic::open(engine).await;
+    // The running worker keeps house: whoever is on call answered before, and only the mail of the test is counted.
+    clinic.on_call_answers().await;
+    clinic.execute("DELETE FROM outbox");
+    let clinic = clinic;
     let (metrics, _serving) = clinic.serve_metrics();
     let (stop, stopped) = tokio::sync::watch::channel(false);
     let worker = clinic.worker.clone();
