@@ -66,7 +66,7 @@ fn the_demo_plays_to_its_end_and_shows_the_time_line() {
         "case.opened",
         "case.resolved",
         "session.released",
-        "to=closed",
+        "to=follow_up",
     ];
     let mut rest = told.as_str();
     for event in line {
