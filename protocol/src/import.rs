@@ -90,8 +90,15 @@ pub fn check(before: &Before, protocol: &ProtocolDocument, now: Instant) -> Faul
     }
     for (index, dose) in before.doses.iter().enumerate() {
         let (number, at) = (dose.number, dose.taken.at);
+        let watched_h = protocol.plan.dose_report_back_h;
         if at > now {
             fault("doses", format!("dose {number} is in the future"));
+        } else if at > now - Duration::hours(watched_h) {
+            // Somebody may have to watch over it: it is reported as a dose, and not as one of before.
+            fault(
+                "doses",
+                format!("dose {number} was taken less than {watched_h} hours ago: report it as a dose"),
+            );
         } else if at < now - Duration::days(DOSE_BACK_MAX_DAYS) {
             fault("doses", format!("dose {number} is more than a year ago"));
         }

@@ -3,6 +3,8 @@
 
 use std::collections::BTreeSet;
 
+use serde_json::Value;
+
 use super::{Asks, CheckDue, DocumentFault, ProtocolDocument};
 use crate::case::Level;
 use crate::checklist::Actor;
@@ -11,6 +13,12 @@ use crate::ladder::{Audience, Ladder, Rung};
 
 /// The longest a check of a session may stay unanswered before the care team is told, seconds.
 const IN_SESSION_GRACE_MAX_S: i64 = 240;
+
+/// The largest number of a document: the seconds of a year.
+const NUMBER_MAX: f64 = 366.0 * 24.0 * 3600.0;
+
+/// The longest a check repeats, minutes after the dose.
+const REPEATS_UNTIL_MAX_MIN: i64 = 3 * 24 * 60;
 
 /// The most characters a check may ask for in words.
 const WORDS_MAX_CHARS: usize = 4000;
@@ -37,6 +45,7 @@ impl ProtocolDocument {
     /// Everything that is wrong with a document that could be read, each by its path.
     pub(super) fn check(&self) -> Vec<DocumentFault> {
         let mut found = Found::default();
+        self.check_sizes(&mut found);
         self.check_keys(&mut found);
         self.check_references(&mut found);
         self.check_numbers(&mut found);
@@ -54,6 +63,13 @@ impl ProtocolDocument {
         }
         self.check_cases(&mut found);
         found.0
+    }
+
+    /// No number is so large that a time reckoned with it could not be.
+    fn check_sizes(&self, found: &mut Found) {
+        if let Ok(document) = serde_json::to_value(self) {
+            check_size(found, "", &document);
+        }
     }
 
     fn check_keys(&self, found: &mut Found) {
@@ -354,6 +370,12 @@ impl ProtocolDocument {
                 "must be 1 or more",
             );
             found.unless(
+                rule.repeats
+                    .is_none_or(|repeats| repeats.until_min <= REPEATS_UNTIL_MAX_MIN),
+                format!("{path}.repeats.until_min"),
+                format!("must be {REPEATS_UNTIL_MAX_MIN} or less"),
+            );
+            found.unless(
                 !rule.questions.is_empty(),
                 format!("{path}.questions"),
                 "must not be empty",
@@ -511,4 +533,28 @@ fn check_floors(found: &mut Found, path: &str, ladder: &Ladder) {
         format!("{path}[{last}]"),
         "in a session everyone is told within nine minutes",
     );
+}
+
+fn check_size(found: &mut Found, path: &str, value: &Value) {
+    match value {
+        Value::Number(number) => found.unless(
+            number
+                .as_f64()
+                .is_some_and(|number| (-NUMBER_MAX..=NUMBER_MAX).contains(&number)),
+            path,
+            format!("must be from -{NUMBER_MAX} to {NUMBER_MAX}"),
+        ),
+        Value::Array(values) => {
+            for (index, value) in values.iter().enumerate() {
+                check_size(found, &format!("{path}[{index}]"), value);
+            }
+        }
+        Value::Object(fields) => {
+            for (key, value) in fields {
+                let dot = if path.is_empty() { "" } else { "." };
+                check_size(found, &format!("{path}{dot}{key}"), value);
+            }
+        }
+        _ => {}
+    }
 }

@@ -53,6 +53,17 @@ fn a_document_that_databases_hold_under_its_version_is_read_by_every_later_progr
 #[test]
 fn a_bad_value_is_named_by_its_path() {
     for (pointer, value, path) in [
+        // So large that no time could be reckoned with it.
+        (
+            "/cases/p1/ack_within_min",
+            json!(i64::MAX),
+            "cases.p1.ack_within_min",
+        ),
+        (
+            "/timetable/checks/4/repeats/until_min",
+            json!(4321),
+            "timetable.checks[4].repeats.until_min",
+        ),
         // Not of the kind that is read.
         ("/version", json!(1), "version"),
         ("/plan/min_interval_hours", json!("72"), "plan.min_interval_hours"),

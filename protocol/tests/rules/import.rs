@@ -107,7 +107,9 @@ fn what_cannot_have_been_is_named_by_its_column() {
     let table: &[Row] = &[
         (|_| {}, &[]),
         (|it| it.doses[1].taken = local("2026-11-24 09:01"), &["doses"]),
-        (|it| it.doses[1].taken = local("2026-11-24 09:00"), &[]),
+        (|it| it.doses[1].taken = local("2026-11-24 09:00"), &["doses"]),
+        (|it| it.doses[1].taken = local("2026-11-23 09:01"), &["doses"]),
+        (|it| it.doses[1].taken = local("2026-11-23 09:00"), &[]),
         (|it| it.doses[1].taken = local("2025-11-20 10:00"), &["doses"]),
         (|it| it.doses[1].taken = local("2026-11-10 10:00"), &["doses"]),
         (|it| it.doses = doses_of(&sixty_one()), &["doses"]),
