@@ -135,11 +135,11 @@ pub struct NewEntry {
 
 /// Lozenges of the doses that were logged since the ledger is kept: for each the number that was ordered then. A dose without an
 /// order counts none, since nobody knows; the count after it will say so.
-pub fn taken(ledger: &[LedgerEntry], sessions: &[Session]) -> u32 {
+pub fn taken<'s>(ledger: &[LedgerEntry], sessions: impl IntoIterator<Item = &'s Session>) -> u32 {
     let Some(since) = kept_since(ledger) else {
         return 0;
     };
-    let doses = sessions.iter().filter_map(|session| session.dose.as_ref());
+    let doses = sessions.into_iter().filter_map(|session| session.dose.as_ref());
     doses
         .filter(|dose| dose.taken_at >= since)
         .filter_map(|dose| dose.instruction)

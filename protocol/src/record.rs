@@ -65,8 +65,8 @@ pub struct Earlier {
 
 impl Earlier {
     /// What these sessions say.
-    pub fn of(sessions: &[Session]) -> Self {
-        let mut in_order: Vec<&Session> = sessions.iter().collect();
+    pub fn of<'s>(sessions: impl IntoIterator<Item = &'s Session>) -> Self {
+        let mut in_order: Vec<&Session> = sessions.into_iter().collect();
         in_order.sort_by_key(|session| session.t0());
         let dosed = in_order.iter().rev().find_map(|session| session.dose.as_ref());
         Self {

@@ -1,6 +1,7 @@
 //! Loading a record whole, in three statements whatever its size: the row that guards it, the rows that hang on it, and what
 //! every record of the clinic knows.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use bedside_protocol::case::{Case, Level};
@@ -53,14 +54,16 @@ pub(crate) fn session_of_patient(
     let Some(session) = record.sessions.iter().find(|session| session.id == id) else {
         return Ok(None);
     };
-    let parts = Parts::of_session(tx, &record.patient.id.to_string(), &id.to_string())?;
+    let patient = record.patient.id.to_string();
+    let parts = Parts::of_session(tx, &patient, &id.to_string())?;
+    let others = Others::known(&parts, &patient, &record.sessions);
     let shared = Shares {
         patient: record.patient.clone(),
         order: record.order.clone(),
         course: record.course.clone(),
         common: Common::of(&record.around),
     };
-    whole(tx, session.clone(), shared, &parts).map(Some)
+    whole(tx, session.clone(), shared, &parts, &others).map(Some)
 }
 
 /// A session that is about to change: other writers wait, and the clock is read after our own wait.
@@ -86,13 +89,19 @@ fn session_of(tx: &mut Tx<'_>, row: &SessionRow) -> Result<Option<SessionRecord>
     let mut patient: Patient = patient_row.open(tx.shared, "patients", "profile_sealed")?;
     patient.version = patient_row.version();
     let order = newest_order(tx.shared, &parts, &row.patient_id)?;
+    let course = course::of_session(tx.shared, session.clinic, &parts, &row.patient_id)?;
+    // A running session asks of the others only what was taken, and that only where somebody keeps the ledger.
+    let (running, counts) = (session.state.is_running(), !course.ledger.is_empty());
+    let others = Others::opened(tx.shared, session.clinic, &parts, &row.patient_id, |other| {
+        other.id != row.id && (!running || (counts && other.at.is_some()))
+    })?;
     let shared = Shares {
         patient,
-        course: course::of_session(tx.shared, session.clinic, &parts, &row.patient_id)?,
+        course,
         common: common(tx, session.clinic, order.as_ref())?,
         order,
     };
-    whole(tx, session, shared, &parts).map(Some)
+    whole(tx, session, shared, &parts, &others).map(Some)
 }
 
 /// What the records of a patient and of their sessions share.
@@ -104,7 +113,13 @@ struct Shares {
 }
 
 /// A session's record, of its rows.
-fn whole(tx: &mut Tx<'_>, session: Session, shared: Shares, parts: &Parts) -> Result<SessionRecord, Stop> {
+fn whole(
+    tx: &mut Tx<'_>,
+    session: Session,
+    shared: Shares,
+    parts: &Parts,
+    others: &Others<'_>,
+) -> Result<SessionRecord, Stop> {
     let id = session.id.to_string();
     let mut around = surroundings(
         tx,
@@ -112,17 +127,12 @@ fn whole(tx: &mut Tx<'_>, session: Session, shared: Shares, parts: &Parts) -> Re
         &session.protocol_version,
         (&shared.patient.id.to_string(), &id),
         parts,
+        others,
         &shared.course.ledger,
     )?;
     // What is asked of a running session follows from its own people.
     if !session.state.is_running() {
-        around.earlier = earlier_of(
-            tx.shared,
-            session.clinic,
-            &shared.patient.id.to_string(),
-            &id,
-            parts,
-        )?;
+        around.earlier = others.earlier(&id);
     }
     Ok(SessionRecord {
         sitters: parts.open(tx.shared, &id, "sitters")?,
@@ -159,12 +169,18 @@ pub(crate) fn patient_to_change(tx: &mut Tx<'_>, id: PersonId) -> Result<Option<
 pub(crate) fn renew_sessions(tx: &mut Tx<'_>, record: &mut PatientRecord) -> Result<(), Stop> {
     let id = record.patient.id.to_string();
     let parts = Parts::of_patient(tx, &id)?;
-    let sessions = parts.of(&id, "sessions");
-    record.sessions = sessions
-        .map(|row| session_in(tx.shared, row))
-        .collect::<Result<_, _>>()?;
+    record.sessions = sessions_in(tx.shared, &parts, &id)?;
     let (common, version) = (Common::of(&record.around), record.around.protocol.version.clone());
-    record.around = surroundings(tx, common, &version, (&id, &id), &parts, &record.course.ledger)?;
+    let others = Others::known(&parts, &id, &record.sessions);
+    record.around = surroundings(
+        tx,
+        common,
+        &version,
+        (&id, &id),
+        &parts,
+        &others,
+        &record.course.ledger,
+    )?;
     Ok(())
 }
 
@@ -178,14 +194,21 @@ fn patient_of(tx: &mut Tx<'_>, row: &PatientRow) -> Result<Option<PatientRecord>
     let order = newest_order(tx.shared, &parts, &row.id)?;
     let common = common(tx, patient.clinic, order.as_ref())?;
     let course = course::of_patient(tx.shared, &parts, &row.id)?;
-    let around = surroundings(tx, common, &version, (&row.id, &row.id), &parts, &course.ledger)?;
-    let sessions = parts.of(&row.id, "sessions");
+    let sessions = sessions_in(tx.shared, &parts, &row.id)?;
+    let others = Others::known(&parts, &row.id, &sessions);
+    let around = surroundings(
+        tx,
+        common,
+        &version,
+        (&row.id, &row.id),
+        &parts,
+        &others,
+        &course.ledger,
+    )?;
     Ok(Some(PatientRecord {
         order,
         course,
-        sessions: sessions
-            .map(|row| session_in(tx.shared, row))
-            .collect::<Result<_, _>>()?,
+        sessions,
         watch: watch_of(tx.shared, &parts, &row.id)?,
         around,
         patient,
@@ -212,6 +235,14 @@ fn session_value(shared: &Shared, row: &SessionRow) -> Result<Session, Stop> {
     let mut session: Session = seal::open_json(&shared.keys, place, &row.doc_sealed)?;
     session.version = row.version.unsigned_abs();
     Ok(session)
+}
+
+/// A patient's sessions, by ordinal.
+fn sessions_in(shared: &Shared, parts: &Parts, patient: &str) -> Result<Vec<Session>, Stop> {
+    parts
+        .of(patient, "sessions")
+        .map(|row| session_in(shared, row))
+        .collect()
 }
 
 fn session_in(shared: &Shared, row: &RecordRow) -> Result<Session, Stop> {
@@ -384,19 +415,63 @@ fn common(tx: &mut Tx<'_>, clinic: ClinicId, order: Option<&Order>) -> Result<Co
     })
 }
 
-/// Lozenges of other sessions' doses. No session is opened where nobody keeps the ledger; one that cannot be read shuts the
-/// gate and keeps nobody from being watched.
-fn lozenges_of(
-    tx: &Tx<'_>,
-    clinic: ClinicId,
-    dosed: &[&RecordRow],
-    ledger: &[LedgerEntry],
-) -> Result<Option<u32>, Stop> {
-    if ledger.is_empty() {
-        return Ok(Some(0));
+/// A patient's sessions as far as a record asks of those that are not its own; each is opened once.
+struct Others<'s> {
+    /// Each with the id of its row and whether it had a dose; without its value where it cannot be read.
+    sessions: Vec<(&'s str, bool, Option<Cow<'s, Session>>)>,
+}
+
+impl<'s> Others<'s> {
+    /// They were opened already.
+    fn known(parts: &'s Parts, patient: &'s str, sessions: &'s [Session]) -> Self {
+        let with_value = |row: &'s RecordRow| {
+            let mut known = sessions.iter();
+            let value = known.find(|session| session.id.to_string() == row.id);
+            (row.id.as_str(), row.at.is_some(), value.map(Cow::Borrowed))
+        };
+        Self {
+            sessions: parts.of(patient, "sessions").map(with_value).collect(),
+        }
     }
-    let read: Result<Vec<Session>, Stop> = dosed.iter().map(|row| session_in(tx.shared, row)).collect();
-    or_nothing(clinic, read.map(|dosed| Some(ledger::taken(ledger, &dosed))))
+
+    /// Opens those that are wanted. One that cannot be read keeps nobody from being watched, and the damage is logged.
+    fn opened(
+        shared: &Shared,
+        clinic: ClinicId,
+        parts: &'s Parts,
+        patient: &'s str,
+        wanted: impl Fn(&RecordRow) -> bool,
+    ) -> Result<Self, Stop> {
+        let rows = parts.of(patient, "sessions").filter(|row| wanted(row));
+        let opened = rows.map(|row| {
+            let value = or_nothing(clinic, session_in(shared, row).map(Some))?;
+            Ok((row.id.as_str(), row.at.is_some(), value.map(Cow::Owned)))
+        });
+        Ok(Self {
+            sessions: opened.collect::<Result<_, Stop>>()?,
+        })
+    }
+
+    /// Lozenges of the doses of all but `subject`. Nobody knows where one of those cannot be read, which shuts the gate.
+    fn lozenges_taken(&self, subject: &str, ledger: &[LedgerEntry]) -> Option<u32> {
+        if ledger.is_empty() {
+            return Some(0);
+        }
+        let others = self.sessions.iter();
+        let dosed: Option<Vec<&Session>> = others
+            .filter(|(id, dosed, _)| *dosed && *id != subject)
+            .map(|(_, _, session)| session.as_deref())
+            .collect();
+        Some(ledger::taken(ledger, dosed?))
+    }
+
+    /// What all but `subject` say about their sitters and their order. Where one of them cannot be read nothing is known, so the
+    /// sitter reads again and a nurse rings them again.
+    fn earlier(&self, subject: &str) -> Earlier {
+        let others = self.sessions.iter().filter(|(id, _, _)| *id != subject);
+        let all: Option<Vec<&Session>> = others.map(|(_, _, session)| session.as_deref()).collect();
+        all.map(Earlier::of).unwrap_or_default()
+    }
 }
 
 /// What a record knows besides its own subject.
@@ -406,6 +481,7 @@ fn surroundings(
     protocol_version: &str,
     (patient, subject): (&str, &str),
     parts: &Parts,
+    others: &Others<'_>,
     ledger: &[LedgerEntry],
 ) -> Result<Surroundings, Stop> {
     let protocol = tx.shared.protocol(tx.connection, protocol_version)?;
@@ -415,7 +491,6 @@ fn surroundings(
         .collect();
     dosed.sort_by_key(|row| row.at);
     let other_doses: Vec<Instant> = dosed.iter().filter_map(|row| row.at).map(from_ms).collect();
-    let lozenges_taken_elsewhere = lozenges_of(tx, common.clinic.id, &dosed, ledger)?;
     let of_sessions = parts.of(patient, "open_cases").filter(|row| row.id != subject);
     let of_patient = parts.of(patient, "cases").filter(|_| patient != subject);
     let other_open_cases: Vec<Level> = of_sessions
@@ -429,23 +504,9 @@ fn surroundings(
         roster: common.roster,
         watch_health: common.watch_health,
         other_doses,
-        lozenges_taken_elsewhere,
+        lozenges_taken_elsewhere: others.lozenges_taken(subject, ledger),
         other_open_cases,
         earlier: Earlier::default(),
         prescriber_licences: common.prescriber_licences,
     })
-}
-
-/// What the patient's other sessions say. Where one of them cannot be read nothing is known, so the sitter reads again and a nurse
-/// rings them again; nobody is kept from being watched, and the damage is logged.
-fn earlier_of(
-    shared: &Shared,
-    clinic: ClinicId,
-    patient: &str,
-    subject: &str,
-    parts: &Parts,
-) -> Result<Earlier, Stop> {
-    let others = parts.of(patient, "sessions").filter(|row| row.id != subject);
-    let read: Result<Vec<Session>, Stop> = others.map(|row| session_in(shared, row)).collect();
-    or_nothing(clinic, read.map(|others| Earlier::of(&others)))
 }
