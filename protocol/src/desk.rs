@@ -11,7 +11,7 @@ use serde_json::json;
 
 use crate::case::{Case, CaseState, Cause, Level, Signal};
 use crate::document::LevelRules;
-use crate::duty::{Duty, DutyKind, DutyState, Excuse, Lane, OwedBy};
+use crate::duty::{Duty, DutyKind, DutyState, Excuse, Lane, NewDuty, OwedBy};
 use crate::id::{CaseId, DutyId, PersonId};
 use crate::ladder::{Audience, Rung};
 use crate::notice::{About, CaseStep, Message, Notice};
@@ -202,21 +202,23 @@ impl Desk<'_, '_> {
         let (ladder, now) = (rules.ladder.clone(), self.context.now);
         let rung = rung.min(ladder.last());
         let start_s = ladder.0.get(rung).map_or(0, |rung| rung.after_due_s);
+        let opened = Duty::opened(
+            self.context.ids.fresh(),
+            NewDuty {
+                kind: DutyKind::TakeCase { case: id },
+                owed_by: OwedBy::OnCall,
+                lane: Lane::Escalation,
+                opens_at: now,
+                due_at: now - seconds(start_s),
+                missed_after: None,
+                ladder,
+            },
+        );
         let duty = Duty {
-            id: self.context.ids.fresh(),
-            kind: DutyKind::TakeCase { case: id },
-            owed_by: OwedBy::OnCall,
-            lane: Lane::Escalation,
-            opens_at: now,
-            asked_at: now,
-            due_at: now - seconds(start_s),
-            missed_after: None,
-            ladder,
             rung,
             round,
-            repeat_no: 0,
             wake_at: Some(now),
-            state: DutyState::Open,
+            ..opened
         };
         let duty_id = duty.id;
         self.watch.duties.push(duty);

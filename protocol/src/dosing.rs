@@ -7,13 +7,13 @@ use serde_json::json;
 
 use crate::case::{Case, Cause, Level, Outcome};
 use crate::document::{CheckDue, CheckRule, VitalsAsked};
-use crate::draft::{Draft, NewDuty};
-use crate::duty::{Duty, DutyKind, DutyState, Excuse, Lane, OwedBy};
+use crate::draft::Draft;
+use crate::duty::{Duty, DutyKind, DutyState, Excuse, Lane, NewDuty, OwedBy};
 use crate::gate;
 use crate::id::CaseId;
 use crate::ladder::{Audience, Ladder, Rung};
 use crate::people::Caller;
-use crate::planning::{new_record, next_ordinal};
+use crate::planning::{new_record, new_session};
 use crate::record::{Decision, PatientRecord, RuleContext, SessionRecord};
 use crate::refusal::Refusal;
 use crate::session::{Dose, Session, SessionKind, SessionState};
@@ -135,31 +135,16 @@ pub fn log_unplanned_dose(
     let back_hours = patient.around.protocol.plan.dose_report_back_h;
     let taken_at = believed(&report, context.now, back_hours);
     let zone = patient.patient.zone;
+    let planned = Planned {
+        on: zone.date_of(taken_at),
+        time: zone.time_of(taken_at),
+        zone,
+        at: taken_at,
+    };
     let session = Session {
-        id: context.ids.fresh(),
-        clinic: patient.patient.clinic,
-        patient: patient.patient.id,
-        ordinal: next_ordinal(patient),
         kind: SessionKind::Unplanned,
         state: SessionState::PrepOpen,
-        version: 0,
-        planned: Planned {
-            on: zone.date_of(taken_at),
-            time: zone.time_of(taken_at),
-            zone,
-            at: taken_at,
-        },
-        protocol_version: patient.around.protocol.version.clone(),
-        dose: None,
-        vitals_tries_over: 0,
-        planned_by: patient.patient.id,
-        wrong_readbacks: 0,
-        slot: None,
-        moves: Vec::new(),
-        overrides: Vec::new(),
-        candidates: Vec::new(),
-        known_sitters: Vec::new(),
-        sitter_calls: None,
+        ..new_session(patient, planned, patient.patient.id, context)
     };
     let record = new_record(patient, session);
     let mut draft = Draft::of(&record, context);

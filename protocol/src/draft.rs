@@ -8,10 +8,9 @@ use serde_json::{Value, json};
 use crate::case::{Cause, Level};
 use crate::check_in::CheckInAnswer;
 use crate::desk::{Desk, Out};
-use crate::duty::{Duty, DutyKind, DutyState, Excuse, Lane, LateAnswer, OwedBy};
+use crate::duty::{Duty, DutyKind, DutyState, Excuse, Lane, LateAnswer, NewDuty, OwedBy};
 use crate::gate;
 use crate::id::{DutyId, LinkId, SitterId};
-use crate::ladder::Ladder;
 use crate::notice::{About, Message, Notice, Recipient, Who};
 use crate::people::{Caller, CommsStatus};
 use crate::record::{Decision, Fact, NewLink, RuleContext, SessionRecord};
@@ -28,24 +27,6 @@ pub struct Draft<'a, 'c> {
     pub context: &'a mut RuleContext<'c>,
     /// What is given out.
     pub out: Out,
-}
-
-/// A duty as a rule asks for it; the rest follows.
-pub struct NewDuty {
-    /// What is owed.
-    pub kind: DutyKind,
-    /// By whom.
-    pub owed_by: OwedBy,
-    /// Which traffic its messages belong to.
-    pub lane: Lane,
-    /// From when it can be done.
-    pub opens_at: Instant,
-    /// By when.
-    pub due_at: Instant,
-    /// When it is missed.
-    pub missed_after: Option<Instant>,
-    /// The steps of telling.
-    pub ladder: Ladder,
 }
 
 impl<'a, 'c> Draft<'a, 'c> {
@@ -115,23 +96,7 @@ impl<'a, 'c> Draft<'a, 'c> {
     /// Opens a duty.
     pub fn open(&mut self, new: NewDuty) -> DutyId {
         let id: DutyId = self.context.ids.fresh();
-        let mut duty = Duty {
-            id,
-            kind: new.kind,
-            owed_by: new.owed_by,
-            lane: new.lane,
-            opens_at: new.opens_at,
-            asked_at: new.opens_at,
-            due_at: new.due_at,
-            missed_after: new.missed_after,
-            ladder: new.ladder,
-            rung: 0,
-            round: 1,
-            repeat_no: 0,
-            wake_at: None,
-            state: DutyState::Open,
-        };
-        duty.wake_at = duty.next_wake();
+        let duty = Duty::opened(id, new);
         self.record.watch.duties.push(duty);
         id
     }

@@ -306,7 +306,48 @@ pub struct Duty {
     pub state: DutyState,
 }
 
+/// A duty as a rule asks for it; the rest follows.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NewDuty {
+    /// What is owed.
+    pub kind: DutyKind,
+    /// By whom.
+    pub owed_by: OwedBy,
+    /// Which traffic its messages belong to.
+    pub lane: Lane,
+    /// From when it can be done.
+    pub opens_at: Instant,
+    /// By when.
+    pub due_at: Instant,
+    /// When it is missed.
+    pub missed_after: Option<Instant>,
+    /// The steps of telling.
+    pub ladder: Ladder,
+}
+
 impl Duty {
+    /// A duty that opens: asked from when it can be done, nobody told yet.
+    pub fn opened(id: DutyId, new: NewDuty) -> Self {
+        let mut duty = Self {
+            id,
+            kind: new.kind,
+            owed_by: new.owed_by,
+            lane: new.lane,
+            opens_at: new.opens_at,
+            asked_at: new.opens_at,
+            due_at: new.due_at,
+            missed_after: new.missed_after,
+            ladder: new.ladder,
+            rung: 0,
+            round: 1,
+            repeat_no: 0,
+            wake_at: None,
+            state: DutyState::Open,
+        };
+        duty.wake_at = duty.next_wake();
+        duty
+    }
+
     /// Whether it is still owed.
     pub fn is_open(&self) -> bool {
         matches!(self.state, DutyState::Open)

@@ -10,7 +10,7 @@ use serde_json::json;
 
 use crate::case::{Cause, Level};
 use crate::desk::{Desk, at_patients_desk};
-use crate::duty::{Duty, DutyKind, DutyState, Excuse, Lane, OwedBy};
+use crate::duty::{Duty, DutyKind, DutyState, Excuse, Lane, NewDuty, OwedBy};
 use crate::id::DutyId;
 use crate::instruments::answering::due_of;
 use crate::instruments::due::{Due, Why};
@@ -251,23 +251,18 @@ fn ask(record: &PatientRecord, desk: &mut Desk<'_, '_>, asked: &Asked) {
     if was_asked(record, desk, asked, opens_at) {
         return;
     }
-    let mut duty = Duty {
-        id: desk.context.ids.fresh(),
-        kind: asked.kind.clone(),
-        owed_by: OwedBy::Patient,
-        lane: Lane::Reminder,
-        opens_at: now,
-        asked_at: now,
-        due_at,
-        missed_after: Some(missed_after),
-        ladder: protocol.follow_up.reminders(&protocol.instruments),
-        rung: 0,
-        round: 1,
-        repeat_no: 0,
-        wake_at: None,
-        state: DutyState::Open,
-    };
-    duty.wake_at = duty.next_wake();
+    let duty = Duty::opened(
+        desk.context.ids.fresh(),
+        NewDuty {
+            kind: asked.kind.clone(),
+            owed_by: OwedBy::Patient,
+            lane: Lane::Reminder,
+            opens_at: now,
+            due_at,
+            missed_after: Some(missed_after),
+            ladder: protocol.follow_up.reminders(&protocol.instruments),
+        },
+    );
     desk.fact(
         "duty.opened",
         json!({"duty": duty.id, "owed": &duty.kind, "due_at": due_at}),
@@ -315,21 +310,19 @@ fn look_again_tomorrow(record: &PatientRecord, desk: &mut Desk<'_, '_>) {
         }
         return;
     }
-    let duty = Duty {
-        id: desk.context.ids.fresh(),
-        kind: DutyKind::FollowCourse,
-        owed_by: OwedBy::OnCall,
-        lane: Lane::Digest,
-        opens_at: now,
-        asked_at: now,
-        due_at: at,
-        missed_after: None,
-        ladder: Ladder::default(),
-        rung: 0,
-        round: 1,
-        repeat_no: 0,
-        wake_at: Some(at),
-        state: DutyState::Open,
-    };
+    let mut duty = Duty::opened(
+        desk.context.ids.fresh(),
+        NewDuty {
+            kind: DutyKind::FollowCourse,
+            owed_by: OwedBy::OnCall,
+            lane: Lane::Digest,
+            opens_at: now,
+            due_at: at,
+            missed_after: None,
+            ladder: Ladder::default(),
+        },
+    );
+    // Nobody is told and nothing is missed: it is only looked at.
+    duty.wake_at = Some(at);
     desk.watch.duties.push(duty);
 }

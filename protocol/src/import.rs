@@ -13,7 +13,7 @@ use crate::id::{ImportId, PersonId};
 use crate::ledger::{LedgerEntry, LedgerKind};
 use crate::people::Caller;
 use crate::plan::INTERVAL_HOURS_MAX;
-use crate::planning::{new_record, next_ordinal};
+use crate::planning::{new_record, new_session, next_ordinal};
 use crate::record::{Decision, Fact, PatientRecord, RuleContext, SessionRecord};
 use crate::refusal::{Fault, Faults};
 use crate::session::{Dose, Session, SessionKind, SessionState};
@@ -186,15 +186,9 @@ pub fn bring_over(
         .zip(first..)
         .map(|(planned, ordinal)| {
             let session = Session {
-                id: context.ids.fresh(),
-                clinic: record.patient.clinic,
-                patient: record.patient.id,
                 ordinal,
                 kind: SessionKind::Imported,
                 state: SessionState::Closed { at: now },
-                version: 0,
-                planned,
-                protocol_version: record.around.protocol.version.clone(),
                 dose: Some(Dose {
                     taken_at: planned.at,
                     claimed_at: None,
@@ -207,15 +201,7 @@ pub fn bring_over(
                     corrected_from: Vec::new(),
                     also_reported_at: Vec::new(),
                 }),
-                vitals_tries_over: 0,
-                planned_by: importer,
-                wrong_readbacks: 0,
-                slot: None,
-                moves: Vec::new(),
-                overrides: Vec::new(),
-                candidates: Vec::new(),
-                known_sitters: Vec::new(),
-                sitter_calls: None,
+                ..new_session(record, planned, importer, context)
             };
             let fact = Fact::new(
                 "dose.imported",

@@ -3,8 +3,8 @@
 use serde_json::json;
 
 use crate::case::{Cause, Level};
-use crate::draft::{Draft, NewDuty};
-use crate::duty::{Duty, DutyKind, DutyState, Lane};
+use crate::draft::Draft;
+use crate::duty::{Duty, DutyKind, DutyState, Lane, NewDuty};
 use crate::id::{DutyId, ReadingId};
 use crate::people::Caller;
 use crate::record::{Decision, RuleContext, SessionRecord};

@@ -6,8 +6,8 @@ use serde_json::json;
 use crate::case::{Cause, Level};
 use crate::checklist::{Answer, AnswerValue};
 use crate::document::{Asks, Item, OtherAnswer};
-use crate::draft::{Draft, NewDuty};
-use crate::duty::{DutyKind, Excuse, Lane, OwedBy};
+use crate::draft::Draft;
+use crate::duty::{DutyKind, Excuse, Lane, NewDuty, OwedBy};
 use crate::enrolment::planning_faults;
 use crate::gate;
 use crate::id::{PersonId, SessionId};
@@ -68,25 +68,9 @@ pub fn open_session(
     context: &mut RuleContext<'_>,
 ) -> Decision<SessionRecord> {
     let session = Session {
-        id: context.ids.fresh(),
-        clinic: record.patient.clinic,
-        patient: record.patient.id,
         ordinal,
-        kind: SessionKind::Planned,
-        state: SessionState::Scheduled,
-        version: 0,
-        planned,
-        protocol_version: record.around.protocol.version.clone(),
-        dose: None,
-        vitals_tries_over: 0,
-        planned_by,
-        wrong_readbacks: 0,
         slot,
-        moves: Vec::new(),
-        overrides: Vec::new(),
-        candidates: Vec::new(),
-        known_sitters: Vec::new(),
-        sitter_calls: None,
+        ..new_session(record, planned, planned_by, context)
     };
     let new = new_record(record, session);
     let mut draft = Draft::of(&new, context);
@@ -97,6 +81,36 @@ pub fn open_session(
     );
     open_preparation(&mut draft);
     draft.decide()
+}
+
+/// The patient's next session, planned by the protocol in force, with nothing done about it.
+pub fn new_session(
+    record: &PatientRecord,
+    planned: Planned,
+    planned_by: PersonId,
+    context: &mut RuleContext<'_>,
+) -> Session {
+    Session {
+        id: context.ids.fresh(),
+        clinic: record.patient.clinic,
+        patient: record.patient.id,
+        ordinal: next_ordinal(record),
+        kind: SessionKind::Planned,
+        state: SessionState::Scheduled,
+        version: 0,
+        planned,
+        protocol_version: record.around.protocol.version.clone(),
+        dose: None,
+        vitals_tries_over: 0,
+        planned_by,
+        wrong_readbacks: 0,
+        slot: None,
+        moves: Vec::new(),
+        overrides: Vec::new(),
+        candidates: Vec::new(),
+        known_sitters: Vec::new(),
+        sitter_calls: None,
+    }
 }
 
 /// The ordinal of the patient's next session.

@@ -3,8 +3,8 @@
 use serde_json::json;
 
 use crate::case::{Cause, Level};
-use crate::draft::{Draft, NewDuty};
-use crate::duty::{DutyKind, Excuse, Lane, OwedBy};
+use crate::draft::Draft;
+use crate::duty::{DutyKind, Excuse, Lane, NewDuty, OwedBy};
 use crate::id::{LinkId, SitterId};
 use crate::notice::{About, Message, Recipient, Who};
 use crate::people::Caller;
@@ -163,6 +163,19 @@ fn own(record: &SessionRecord, caller: &Caller) -> Result<Sitter, Refusal> {
     }
 }
 
+/// The caller as a sitter who has said yes.
+fn committed(record: &SessionRecord, caller: &Caller) -> Result<Sitter, Refusal> {
+    let sitter = own(record, caller)?;
+    match sitter.state {
+        state if state.is_committed() => Ok(sitter),
+        SitterState::Invited => Err(Refusal::wrong_state(
+            "not-accepted",
+            "say first whether you will sit",
+        )),
+        _ => Err(not_asked()),
+    }
+}
+
 /// "Yes, I will sit": an adult, who agrees to be contacted.
 pub fn accept(
     record: &SessionRecord,
@@ -243,17 +256,7 @@ pub fn present(
     code: &str,
     context: &mut RuleContext<'_>,
 ) -> Result<(Decision<SessionRecord>, CodeAnswer), Refusal> {
-    let sitter = own(record, &context.caller)?;
-    match sitter.state {
-        SitterState::Accepted { .. } | SitterState::Present { .. } => {}
-        SitterState::Invited => {
-            return Err(Refusal::wrong_state(
-                "not-accepted",
-                "say first whether you will sit",
-            ));
-        }
-        _ => return Err(not_asked()),
-    }
+    let sitter = committed(record, &context.caller)?;
     let state = &record.session.state;
     if !state.is_running() && !state.takes_preparation() {
         return Err(Refusal::wrong_state("session-over", "the session is over"));

@@ -8,13 +8,11 @@ use serde_json::json;
 
 use super::Desk;
 use super::taking::{closed, take_first, taken_already};
-use super::telling::CASE_LINK_GOOD_FOR_MIN;
 use crate::case::{Case, CaseState, Level, Offer, OfferEnd, Taken};
 use crate::duty::{DutyKind, DutyState, Excuse, Lane};
 use crate::id::{CaseId, DutyId, PersonId};
 use crate::notice::{About, Message, Notice, Recipient, Who};
 use crate::people::OnCallPerson;
-use crate::record::{LinkTarget, NewLink};
 use crate::refusal::Refusal;
 use crate::roster;
 use crate::time::minutes;
@@ -177,7 +175,7 @@ impl Desk<'_, '_> {
         };
         let mut duty = self.owed_after_taking(DutyKind::AcceptHandOver { case: id }, until, case.round);
         duty.lane = lane;
-        let (duty_id, link) = (duty.id, self.context.ids.fresh());
+        let (duty_id, link) = (duty.id, self.link_to(id, person.person));
         self.watch.duties.push(duty);
         let offer = Offer {
             to: person.person,
@@ -199,14 +197,6 @@ impl Desk<'_, '_> {
             "case.offered",
             json!({"case": id, "to": person.person, "until": until, "at_shift_change": at_shift_change}),
         );
-        self.out.links.push(NewLink {
-            id: link,
-            target: LinkTarget::Case {
-                case: id,
-                staff: person.person,
-            },
-            expires_at: now + minutes(CASE_LINK_GOOD_FOR_MIN),
-        });
         self.out.notices.push(Notice {
             id: self.context.ids.fresh(),
             key: format!("case:{id}:{}:offered:{duty_id}", case.round),
@@ -251,13 +241,6 @@ impl Desk<'_, '_> {
             duties.find(|duty| duty.is_open() && duty.kind == DutyKind::AcceptHandOver { case: id })?;
         duty.end(state.clone());
         Some(duty.id)
-    }
-
-    fn note_told(&mut self, id: CaseId, person: PersonId) {
-        let case = self.watch.cases.iter_mut().find(|case| case.id == id);
-        if let Some(case) = case.filter(|case| !case.told.contains(&person)) {
-            case.told.push(person);
-        }
     }
 
     fn tell_end(&mut self, case: &Case, duty: Option<DutyId>, to: PersonId, end: OfferEnd, yours: bool) {

@@ -4,7 +4,7 @@ use serde_json::json;
 
 use super::{Desk, NOTE_MAX_CHARS};
 use crate::case::{Case, CaseState, Outcome, Taken};
-use crate::duty::{Duty, DutyKind, DutyState, Excuse, Lane, OwedBy};
+use crate::duty::{Duty, DutyKind, DutyState, Excuse, Lane, NewDuty, OwedBy};
 use crate::id::{CaseId, PersonId};
 use crate::ladder::Ladder;
 use crate::notice::{CaseStep, Message};
@@ -62,23 +62,19 @@ impl Desk<'_, '_> {
     }
 
     pub(super) fn owed_after_taking(&mut self, kind: DutyKind, due_at: Instant, round: u32) -> Duty {
-        let now = self.context.now;
-        Duty {
-            id: self.context.ids.fresh(),
-            kind,
-            owed_by: OwedBy::OnCall,
-            lane: Lane::Escalation,
-            opens_at: now,
-            asked_at: now,
-            due_at,
-            missed_after: Some(due_at),
-            ladder: Ladder::default(),
-            rung: 0,
-            round,
-            repeat_no: 0,
-            wake_at: Some(due_at),
-            state: DutyState::Open,
-        }
+        let duty = Duty::opened(
+            self.context.ids.fresh(),
+            NewDuty {
+                kind,
+                owed_by: OwedBy::OnCall,
+                lane: Lane::Escalation,
+                opens_at: self.context.now,
+                due_at,
+                missed_after: Some(due_at),
+                ladder: Ladder::default(),
+            },
+        );
+        Duty { round, ..duty }
     }
 
     /// A case that `by` has: only who took it says how it goes on, so that two people never both think the other calls.

@@ -8,7 +8,7 @@ use serde_json::json;
 use super::Desk;
 use crate::case::Case;
 use crate::duty::{Duty, Lane};
-use crate::id::{CaseId, NoticeId, PersonId};
+use crate::id::{CaseId, LinkId, NoticeId, PersonId};
 use crate::ladder::{Audience, Rung};
 use crate::notice::{About, CaseStep, Message, Notice, Recipient, Who};
 use crate::people::{OnCallPerson, OnCallPlace};
@@ -16,7 +16,7 @@ use crate::record::{LinkTarget, NewLink};
 use crate::time::minutes;
 
 /// How long a case's link shows its page, minutes; a dead one still shows the emergency numbers.
-pub(super) const CASE_LINK_GOOD_FOR_MIN: i64 = 7 * 24 * 60;
+const CASE_LINK_GOOD_FOR_MIN: i64 = 7 * 24 * 60;
 
 impl Desk<'_, '_> {
     pub(super) fn or_fallback(&self, people: Vec<OnCallPerson>, rung: &Rung) -> Vec<OnCallPerson> {
@@ -81,32 +81,41 @@ impl Desk<'_, '_> {
         }
     }
 
+    /// A link to a case's page for one member of staff.
+    pub(super) fn link_to(&mut self, case: CaseId, staff: PersonId) -> LinkId {
+        let id = self.context.ids.fresh();
+        self.out.links.push(NewLink {
+            id,
+            target: LinkTarget::Case { case, staff },
+            expires_at: self.context.now + minutes(CASE_LINK_GOOD_FOR_MIN),
+        });
+        id
+    }
+
+    /// Keeps that a person knows of a case, so that what becomes of it reaches them too.
+    pub(super) fn note_told(&mut self, id: CaseId, person: PersonId) {
+        let case = self.watch.cases.iter_mut().find(|case| case.id == id);
+        if let Some(case) = case.filter(|case| !case.told.contains(&person)) {
+            case.told.push(person);
+        }
+    }
+
     pub(super) fn tell_case(&mut self, duty: &Duty, person: &OnCallPerson, step: CaseStep) {
         let Some(case_id) = duty.kind.case() else { return };
         let Some((rules, _)) = self.rules_of(case_id) else {
             return;
         };
         let now = self.context.now;
-        let link = self.context.ids.fresh();
-        let Some(case) = self.watch.cases.iter_mut().find(|case| case.id == case_id) else {
+        let link = self.link_to(case_id, person.person);
+        self.note_told(case_id, person.person);
+        let Some(case) = self.watch.cases.iter().find(|case| case.id == case_id) else {
             return;
         };
-        if !case.told.contains(&person.person) {
-            case.told.push(person.person);
-        }
         let step = if duty.rung > 0 && matches!(step, CaseStep::Opened) {
             CaseStep::NobodyTookIt
         } else {
             step
         };
-        self.out.links.push(NewLink {
-            id: link,
-            target: LinkTarget::Case {
-                case: case_id,
-                staff: person.person,
-            },
-            expires_at: now + minutes(CASE_LINK_GOOD_FOR_MIN),
-        });
         let (rung, repeat) = (duty.rung, duty.repeat_no);
         self.out.notices.push(Notice {
             id: self.context.ids.fresh(),

@@ -5,11 +5,10 @@ use std::collections::BTreeMap;
 
 use serde_json::json;
 
-use super::{not_asked, own};
+use super::committed;
 use crate::draft::Draft;
 use crate::record::{Decision, RuleContext, SessionRecord};
 use crate::refusal::{Fault, Faults, Refusal};
-use crate::sitter::SitterState;
 
 /// What became of the answers.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
@@ -30,17 +29,7 @@ pub fn train(
     answers: &BTreeMap<String, String>,
     context: &mut RuleContext<'_>,
 ) -> Result<(Decision<SessionRecord>, Trained), Refusal> {
-    let sitter = own(record, &context.caller)?;
-    match sitter.state {
-        SitterState::Accepted { .. } | SitterState::Present { .. } => {}
-        SitterState::Invited => {
-            return Err(Refusal::wrong_state(
-                "not-accepted",
-                "say first whether you will sit",
-            ));
-        }
-        _ => return Err(not_asked()),
-    }
+    let sitter = committed(record, &context.caller)?;
     let training = record.around.protocol.training.clone();
     if training.questions.is_empty() {
         return Err(Refusal::NotFound);
