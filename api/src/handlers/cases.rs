@@ -79,6 +79,26 @@ pub async fn find(app: Data<App>, staff: Staff, id: Path<Uuid>) -> Result<HttpRe
     Ok(ok(&view.flatten().ok_or(ApiError::NotFound)?))
 }
 
+/// Does with a case what a member of staff asks, and says how the case stands.
+pub(super) async fn answer<T>(
+    app: &App,
+    staff: &Staff,
+    id: Uuid,
+    body: &Body<T>,
+    act: CaseAct,
+) -> Result<HttpResponse, ApiError> {
+    let scope = staff.scope();
+    let once = body.once(&scope.caller);
+    let acted = casework::act(app, scope, CaseId::from(id), once, act).await?;
+    Ok(done(&acted))
+}
+
+/// The caller's name, as others read who has a case.
+pub(super) async fn name_of(app: &App, staff: &Staff) -> Result<String, ApiError> {
+    let account = app.store.find_account(staff.scope(), staff.person).await?;
+    Ok(account.ok_or(ApiError::NotFound)?.name)
+}
+
 /// "I am calling." The second person hears who was first.
 #[utoipa::path(tag = "cases", request_body = EmptyBody, responses(
     (status = 200, body = CaseActedView), (status = 409, body = Problem),
@@ -90,20 +110,9 @@ pub async fn acknowledge(
     id: Path<Uuid>,
     body: Body<EmptyBody>,
 ) -> Result<HttpResponse, ApiError> {
-    let (scope, by) = (staff.scope(), staff.person);
-    let account = app
-        .store
-        .find_account(scope.clone(), by)
-        .await?
-        .ok_or(ApiError::NotFound)?;
-    let once = body.once(&scope.caller);
-    let act = CaseAct::Take {
-        by,
-        by_name: account.name,
-    };
-    Ok(done(
-        &casework::act(&app, scope, CaseId::from(*id), once, act).await?,
-    ))
+    let (by, by_name) = (staff.person, name_of(&app, &staff).await?);
+    let act = CaseAct::Take { by, by_name };
+    answer(&app, &staff, *id, &body, act).await
 }
 
 /// Patient or sitter was reached.
@@ -117,12 +126,8 @@ pub async fn contacted(
     id: Path<Uuid>,
     body: Body<EmptyBody>,
 ) -> Result<HttpResponse, ApiError> {
-    let scope = staff.scope();
-    let once = body.once(&scope.caller);
     let act = CaseAct::Contacted { by: staff.person };
-    Ok(done(
-        &casework::act(&app, scope, CaseId::from(*id), once, act).await?,
-    ))
+    answer(&app, &staff, *id, &body, act).await
 }
 
 /// Close a case, with how it ended.
@@ -136,8 +141,6 @@ pub async fn resolve(
     id: Path<Uuid>,
     body: Body<ResolveBody>,
 ) -> Result<HttpResponse, ApiError> {
-    let scope = staff.scope();
-    let once = body.once(&scope.caller);
     let mut checks = Checks::new();
     let note = checks.text("note", &body.value.note, NOTE_MAX_CHARS);
     checks.done()?;
@@ -146,9 +149,7 @@ pub async fn resolve(
         outcome: body.value.outcome,
         note,
     };
-    Ok(done(
-        &casework::act(&app, scope, CaseId::from(*id), once, act).await?,
-    ))
+    answer(&app, &staff, *id, &body, act).await
 }
 
 /// Give a case back; the care team is told again at once.
@@ -162,10 +163,6 @@ pub async fn give_back(
     id: Path<Uuid>,
     body: Body<EmptyBody>,
 ) -> Result<HttpResponse, ApiError> {
-    let scope = staff.scope();
-    let once = body.once(&scope.caller);
     let act = CaseAct::GiveBack { by: staff.person };
-    Ok(done(
-        &casework::act(&app, scope, CaseId::from(*id), once, act).await?,
-    ))
+    answer(&app, &staff, *id, &body, act).await
 }

@@ -3,17 +3,18 @@
 use actix_web::web::{Data, Path};
 use actix_web::{HttpResponse, post};
 use bedside_protocol::case::Taken;
-use bedside_protocol::id::{CaseId, PersonId};
+use bedside_protocol::id::PersonId;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use uuid::Uuid;
 
-use crate::answer::{done, ok};
+use crate::answer::ok;
 use crate::app::App;
 use crate::auth::Staff;
 use crate::casework::{self, CaseAct, CaseActedView};
 use crate::error::{ApiError, Problem};
 use crate::extract::Body;
+use crate::handlers::cases::{answer, name_of};
 use crate::handlers::me::EmptyBody;
 
 /// To whom a case is handed over.
@@ -56,15 +57,11 @@ pub async fn offer(
     id: Path<Uuid>,
     body: Body<HandOverBody>,
 ) -> Result<HttpResponse, ApiError> {
-    let scope = staff.scope();
-    let once = body.once(&scope.caller);
     let act = CaseAct::Offer {
         by: staff.person,
         to: body.value.to.into(),
     };
-    Ok(done(
-        &casework::act(&app, scope, CaseId::from(*id), once, act).await?,
-    ))
+    answer(&app, &staff, *id, &body, act).await
 }
 
 /// Take over a case that is offered to the caller.
@@ -78,14 +75,9 @@ pub async fn accept(
     id: Path<Uuid>,
     body: Body<EmptyBody>,
 ) -> Result<HttpResponse, ApiError> {
-    let (scope, by) = (staff.scope(), staff.person);
-    let account = app.store.find_account(scope.clone(), by).await?;
-    let by_name = account.ok_or(ApiError::NotFound)?.name;
-    let once = body.once(&scope.caller);
+    let (by, by_name) = (staff.person, name_of(&app, &staff).await?);
     let act = CaseAct::Accept { by, by_name };
-    Ok(done(
-        &casework::act(&app, scope, CaseId::from(*id), once, act).await?,
-    ))
+    answer(&app, &staff, *id, &body, act).await
 }
 
 /// Say no to a case that is offered to the caller, or take back the caller's own offer.
@@ -99,12 +91,8 @@ pub async fn decline(
     id: Path<Uuid>,
     body: Body<EmptyBody>,
 ) -> Result<HttpResponse, ApiError> {
-    let scope = staff.scope();
-    let once = body.once(&scope.caller);
     let act = CaseAct::Decline { by: staff.person };
-    Ok(done(
-        &casework::act(&app, scope, CaseId::from(*id), once, act).await?,
-    ))
+    answer(&app, &staff, *id, &body, act).await
 }
 
 /// Offer every case that the caller has to the next person, each by itself: what cannot be offered keeps no other back. The

@@ -20,7 +20,6 @@ use crate::error::{ApiError, PageError};
 use crate::extract::{ClientKey, RequestId};
 use crate::links::{self, Opened};
 use crate::parse::PASSWORD_MIN;
-use crate::reporting::HelpCall;
 
 /// The page.
 #[derive(Debug, Template)]
@@ -135,19 +134,6 @@ pub async fn set(
 async fn refused(app: &App, token: &str, request: &HttpRequest, refusal: &Refusal) -> Answer {
     let entered = Entered::refused("account", Fields::default(), refusal);
     page(app, token, request, StatusCode::UNPROCESSABLE_ENTITY, &entered).await
-}
-
-/// `POST /account/{token}/help`
-pub async fn help(
-    app: Data<App>,
-    token: web::Path<String>,
-    request: HttpRequest,
-    client: ClientKey,
-    sent: Sent,
-) -> Answer {
-    let fields = sent.whatever_came();
-    let call = HelpCall::new(None, fields.text("note"));
-    dead::help(&app, "account", &token, call, &client, &request).await
 }
 
 #[cfg(test)]

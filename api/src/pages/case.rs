@@ -27,7 +27,6 @@ use crate::casework::{self, CaseAct};
 use crate::error::{ApiError, PageError};
 use crate::extract::{ClientKey, RequestId};
 use crate::links;
-use crate::reporting::HelpCall;
 
 /// What is said of a PIN that was not accepted; which of the two it was is not told.
 const WRONG_PIN: &str = "That was not your PIN, or it is blocked: five wrong ones block it for 15 minutes. You can log in with your password";
@@ -413,17 +412,4 @@ pub(super) async fn enter_logged_in(app: Data<App>, id: &str, request: &HttpRequ
         visit.enter(entry, reader).await?;
     }
     Ok(see_other(&visit.way.path))
-}
-
-/// `POST /c/{token}/help`
-pub async fn help(
-    app: Data<App>,
-    token: web::Path<String>,
-    request: HttpRequest,
-    client: ClientKey,
-    sent: Sent,
-) -> Answer {
-    let fields = sent.whatever_came();
-    let call = HelpCall::new(None, fields.text("note"));
-    dead::help(&app, "c", &token, call, &client, &request).await
 }

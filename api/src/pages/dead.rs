@@ -4,13 +4,14 @@
 //! so that nobody learns which links exist.
 
 use actix_web::http::StatusCode;
+use actix_web::web::{Data, Path};
 use actix_web::{HttpRequest, HttpResponse};
 use askama::Template;
 use bedside_protocol::people::Caller;
 use bedside_protocol::record::LinkTarget;
 use bedside_store::{AccountKind, Scope, StoredLink};
 
-use super::exchange::{Answer, html, see_other};
+use super::exchange::{Answer, Sent, html, see_other};
 use super::frame::Frame;
 use crate::app::App;
 use crate::auth::scope;
@@ -87,6 +88,19 @@ fn harmless(token: &str) -> &str {
     } else {
         "unknown"
     }
+}
+
+/// `POST /{kind}/{token}/help` of the pages that stand for nobody's session: a case's, an account's and a test message's.
+pub async fn help_behind(
+    app: Data<App>,
+    token: Path<String>,
+    request: HttpRequest,
+    client: ClientKey,
+    sent: Sent,
+) -> Answer {
+    let kind = request.path().split('/').nth(1).unwrap_or_default();
+    let call = HelpCall::new(None, sent.whatever_came().text("note"));
+    help(&app, kind, &token, call, &client, &request).await
 }
 
 /// A call for help by a link that opens nothing.

@@ -86,7 +86,7 @@ pub fn register(config: &mut ServiceConfig) {
         .service(acted("/c/{token}/withdraw", case_handing::withdraw))
         .service(acted("/c/{token}/accept", case_handing::accept))
         .service(acted("/c/{token}/decline", case_handing::decline))
-        .service(acted("/c/{token}/help", case::help));
+        .service(acted("/c/{token}/help", dead::help_behind));
     config
         .service(shown("/cases", staff::worklist))
         .service(shown("/cases/{id}", case::show_logged_in))
@@ -104,10 +104,10 @@ pub fn register(config: &mut ServiceConfig) {
         .service(acted("/login/help", staff::help))
         .service(acted("/logout", staff::log_out))
         .service(shown("/account/{token}", account::show).route(web::post().to(account::set)))
-        .service(acted("/account/{token}/help", account::help));
+        .service(acted("/account/{token}/help", dead::help_behind));
     config
         .service(shown("/t/{token}", reached::show).route(web::post().to(reached::say)))
-        .service(acted("/t/{token}/help", reached::help));
+        .service(acted("/t/{token}/help", dead::help_behind));
 }
 
 /// What GET and HEAD show.

@@ -7,14 +7,13 @@ use askama::Template;
 use bedside_protocol::people::Caller;
 
 use super::dead;
-use super::exchange::{Answer, Sent, from_our_page, html, see_other};
+use super::exchange::{Answer, from_our_page, html, see_other};
 use super::frame::Frame;
 use crate::app::App;
 use crate::auth::scope;
 use crate::error::{ApiError, PageError};
-use crate::extract::{ClientKey, RequestId};
+use crate::extract::RequestId;
 use crate::links;
-use crate::reporting::HelpCall;
 
 /// The page.
 #[derive(Debug, Template)]
@@ -63,19 +62,6 @@ pub async fn say(app: Data<App>, token: web::Path<String>, request: HttpRequest)
     let scope = scope(clinic, caller, RequestId::of(&request).as_deref());
     app.store.note_reached(scope, clinic, person).await?;
     Ok(see_other(&format!("/t/{token}?done=yes")))
-}
-
-/// `POST /t/{token}/help`
-pub async fn help(
-    app: Data<App>,
-    token: web::Path<String>,
-    request: HttpRequest,
-    client: ClientKey,
-    sent: Sent,
-) -> Answer {
-    let fields = sent.whatever_came();
-    let call = HelpCall::new(None, fields.text("note"));
-    dead::help(&app, "t", &token, call, &client, &request).await
 }
 
 #[cfg(test)]
