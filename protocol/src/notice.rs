@@ -399,7 +399,8 @@ pub struct AtSending {
     pub comms_active: bool,
     /// Whether the patient said no to e-mail, or took their yes back.
     pub mail_declined: bool,
-    /// Whether it is about a session between dose and release.
+    /// Whether it is about a session between dose and release, or asks whether the dose was taken once the screen was
+    /// unlocked.
     pub in_session: bool,
 }
 

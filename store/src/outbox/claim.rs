@@ -5,7 +5,7 @@ use std::cmp::Reverse;
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
-use bedside_protocol::duty::Lane;
+use bedside_protocol::duty::{DutyKind, Lane};
 use bedside_protocol::id::{ClinicId, NoticeId};
 use bedside_protocol::notice::{AtSending, Notice, still_wanted};
 use bedside_protocol::people::CommsStatus;
@@ -82,7 +82,8 @@ pub enum Claimed {
 /// What the sources of a batch of messages are like, in a fixed number of statements.
 #[derive(Default)]
 pub(super) struct Sources {
-    open_duties: HashSet<String>,
+    /// With what each is about.
+    open_duties: HashMap<String, String>,
     /// State and round.
     cases: HashMap<String, (String, i32)>,
     told: Told,
@@ -107,7 +108,10 @@ impl Sources {
         let wanted = about("duty");
         if !wanted.is_empty() {
             let open = duties::id.eq_any(wanted).and(duties::state.eq("open"));
-            let open: Vec<String> = duties::table.filter(open).select(duties::id).load(connection)?;
+            let open: Vec<(String, String)> = duties::table
+                .filter(open)
+                .select((duties::id, duties::kind))
+                .load(connection)?;
             sources.open_duties.extend(open);
         }
         let wanted = about("case");
@@ -192,10 +196,13 @@ impl Sources {
             .subject_id
             .as_ref()
             .and_then(|subject| self.declined_subjects.get(subject));
+        let duty = self.open_duties.get(about).filter(|_| is("duty"));
+        // Whoever unlocked the screen may have taken the dose without saying so.
+        let finds_out = duty.is_some_and(|kind| *kind == DutyKind::LogDose.name());
         let untaken = |(state, round): &(String, i32)| state == "open" && Some(*round) == row.about_round;
         AtSending {
             now,
-            duty_open: is("duty") && self.open_duties.contains(about),
+            duty_open: duty.is_some(),
             case_untaken: is("case") && self.cases.get(about).is_some_and(untaken),
             told_since: is("case") && self.told.since(row, now),
             invitation_open: is("invitation") && self.invited_sitters.contains(about),
@@ -204,7 +211,7 @@ impl Sources {
                 .as_ref()
                 .is_none_or(|subject| !self.muted_subjects.contains(subject)),
             mail_declined: declined.is_some(),
-            in_session: declined.is_some_and(|runs| *runs),
+            in_session: finds_out || declined.is_some_and(|runs| *runs),
         }
     }
 }

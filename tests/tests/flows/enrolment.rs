@@ -15,6 +15,7 @@ on_both_engines!(
     what_cannot_be_is_refused_by_field_and_an_old_version_by_its_number,
     a_yes_to_email_that_is_taken_back_stops_the_mails_and_the_dose_and_the_coordinator_hears_of_it,
     a_running_session_is_watched_and_written_about_whatever_was_said_of_email_before,
+    who_unlocked_the_screen_is_asked_about_the_dose_though_they_take_back_their_yes_to_email,
     consent_to_treatment_is_not_changed_between_dose_and_release_and_taken_back_it_locks_the_next_session,
     what_grows_old_is_asked_again_and_an_old_screening_keeps_the_dose_locked,
     each_route_is_for_whom_it_is,
@@ -315,6 +316,35 @@ async fn a_running_session_is_watched_and_written_about_whatever_was_said_of_ema
     let mails = play.clinic.mailbox.fresh();
     assert!(mails.iter().any(|mail| mail.to == PATIENT));
     assert!(mails.iter().any(|mail| mail.to == play.clinic.address("nurse")));
+}
+
+async fn who_unlocked_the_screen_is_asked_about_the_dose_though_they_take_back_their_yes_to_email(
+    engine: Database,
+) {
+    let mut play = Play::planned(Clinic::open(engine).await).await;
+    play.until_ready().await;
+    play.clinic.advance_to(play.planned_at).await;
+    play.phone.post(&play.path("/unlock"), &json!({})).expect(200);
+    answers(&play.phone, "consent_messages", 1, false).expect(200);
+    play.clinic.cycle().await;
+    let told = play.clinic.mailbox.fresh();
+    assert!(
+        told.iter()
+            .any(|mail| mail.to == play.clinic.address("coordinator")),
+        "{told:?}"
+    );
+    // A quarter of an hour on: both are asked, and in the end the nurse is.
+    play.clinic.advance(16).await;
+    let asked = play.clinic.mailbox.fresh();
+    let to = |who: &str| asked.iter().filter(|mail| mail.to == who).count();
+    assert_eq!(to(PATIENT), 1, "{asked:?}");
+    assert!(to(bedside_tests::play::SITTER) > 0, "{asked:?}");
+    play.clinic.advance(15).await;
+    let told = play.clinic.mailbox.fresh();
+    let nurse = play.clinic.address("nurse");
+    assert!(told.iter().any(|mail| mail.to == nurse), "{told:?}");
+    // What is not about this dose stays unsent.
+    assert!(told.iter().all(|mail| mail.to != PATIENT), "{told:?}");
 }
 
 async fn consent_to_treatment_is_not_changed_between_dose_and_release_and_taken_back_it_locks_the_next_session(
