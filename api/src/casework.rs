@@ -5,7 +5,7 @@
 
 use bedside_protocol::call::{self, NewCall};
 use bedside_protocol::case::{Case, Outcome, Taken};
-use bedside_protocol::desk::{Desk, at_patients_desk};
+use bedside_protocol::desk::{CaseWorkers, Desk, at_patients_desk};
 use bedside_protocol::dosing;
 use bedside_protocol::draft::Draft;
 use bedside_protocol::id::{CaseId, PersonId};
@@ -113,12 +113,12 @@ impl CaseActedView {
 }
 
 impl CaseAct {
-    fn at(&self, desk: &mut Desk<'_, '_>, case: CaseId) -> Result<(), Refusal> {
+    fn at(&self, desk: &mut Desk<'_, '_>, case: CaseId, workers: &CaseWorkers) -> Result<(), Refusal> {
         match self {
             Self::Take { by, by_name } => desk.take(case, *by, by_name),
             Self::Contacted { by } => desk.contacted(case, *by),
             Self::Resolve { by, outcome, note } => desk.resolve(case, *by, *outcome, note),
-            Self::Offer { by, to } => desk.offer(case, *by, *to),
+            Self::Offer { by, to } => desk.offer(case, *by, *to, workers),
             Self::Accept { by, by_name } => desk.accept(case, *by, by_name),
             Self::Decline { by } => desk.decline(case, *by),
             Self::GiveBack { by } => desk.give_back(case, *by),
@@ -143,6 +143,10 @@ pub async fn act(
         .find_case(scope.clone(), case)
         .await?
         .ok_or(ApiError::NotFound)?;
+    let workers = match &act {
+        CaseAct::Offer { .. } => app.store.list_case_workers(scope.clone()).await?,
+        _ => CaseWorkers::new(),
+    };
     let done = match subject {
         Subject::Session(session) => {
             let rule = app
@@ -152,7 +156,7 @@ pub async fn act(
                         dosing::may_close(record, case, *outcome)?;
                     }
                     let mut draft = Draft::of(record, context);
-                    act.at(&mut draft.desk(), case)?;
+                    act.at(&mut draft.desk(), case, &workers)?;
                     let decision = draft.decide();
                     let standing = standing(&decision.after.watch, case)?;
                     Ok((decision, standing))
@@ -163,7 +167,8 @@ pub async fn act(
             let rule = app
                 .store
                 .decide_patient(scope, patient, once, move |record, context| {
-                    let (decision, acted) = at_patients_desk(record, context, |desk| act.at(desk, case));
+                    let (decision, acted) =
+                        at_patients_desk(record, context, |desk| act.at(desk, case, &workers));
                     acted?;
                     let standing = standing(&decision.after.watch, case)?;
                     Ok((decision, standing))

@@ -32,6 +32,9 @@ pub const CASE_WORKERS: [StaffRole; 4] = [
     StaffRole::Coordinator,
 ];
 
+/// The active staff of a clinic who have one of the roles of [`CASE_WORKERS`].
+pub type CaseWorkers = BTreeSet<PersonId>;
+
 /// Longest note on a case, characters.
 pub const NOTE_MAX_CHARS: usize = 2000;
 

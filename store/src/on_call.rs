@@ -1,8 +1,9 @@
 //! A clinic's on-call list: whom a ladder tells. It never lacks a nurse or a fallback.
 
+use bedside_protocol::desk::{CASE_WORKERS, CaseWorkers};
 use bedside_protocol::duty::Lane;
 use bedside_protocol::id::{ClinicId, PersonId};
-use bedside_protocol::people::{OnCallPerson, OnCallPlace};
+use bedside_protocol::people::{OnCallPerson, OnCallPlace, StaffRole};
 use bedside_protocol::record::Fact;
 use diesel::prelude::*;
 use serde_json::json;
@@ -13,7 +14,7 @@ use crate::dialect;
 use crate::error::{Abort, DatabaseError, Failure, Stop, StoreError};
 use crate::records::on_call as records;
 use crate::rows::OnCallRow;
-use crate::schema::on_call;
+use crate::schema::{accounts, on_call};
 use crate::scope::Scope;
 use crate::store::Store;
 use crate::transaction::Tx;
@@ -111,6 +112,28 @@ impl Store {
                 count += u64::from(roster::reaches_nobody(tx, clinic)?);
             }
             Ok(count)
+        })
+        .await
+    }
+
+    /// The active staff of the scope's clinic (of all, for the program itself) who work on cases. Somebody whose roles cannot
+    /// be read is none of them.
+    pub async fn list_case_workers(&self, scope: Scope) -> Result<CaseWorkers, StoreError> {
+        self.read_job(scope, |tx| {
+            let staff = accounts::kind.eq("staff").and(accounts::active.eq(true));
+            let mut query = accounts::table.filter(staff).into_boxed();
+            if let Some(clinic) = tx.clinic() {
+                query = query.filter(accounts::clinic_id.eq(clinic.to_string()));
+            }
+            let rows: Vec<(String, String)> = query
+                .select((accounts::id, accounts::roles))
+                .load(tx.connection)?;
+            let worker = |(id, roles): (String, String)| {
+                let roles: Vec<StaffRole> = serde_json::from_str(&roles).ok()?;
+                let works = roles.iter().any(|role| CASE_WORKERS.contains(role));
+                id.parse().ok().filter(|_| works)
+            };
+            Ok(rows.into_iter().filter_map(worker).collect())
         })
         .await
     }

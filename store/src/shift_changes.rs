@@ -4,7 +4,7 @@
 //! offered to the same person once; a clinic or a case that cannot be read keeps no other from being handed over.
 
 use bedside_protocol::case::CaseState;
-use bedside_protocol::desk::at_patients_desk;
+use bedside_protocol::desk::{CaseWorkers, at_patients_desk};
 use bedside_protocol::draft::Draft;
 use bedside_protocol::id::{CaseId, ClinicId};
 use bedside_protocol::people::Caller;
@@ -20,7 +20,7 @@ use crate::store::Store;
 use crate::write::DecideError;
 
 impl Store {
-    /// Offers every open case whose taker's shift is over to the next on duty, in each clinic with a roster. How many were
+    /// Offers every open case whose taker's shift is over to the next on duty who works on cases, in each clinic with a roster. How many were
     /// offered; the first fault is given when all others were looked at.
     pub async fn offer_at_shift_changes(&self) -> Result<usize, DecideError> {
         let clinics = self
@@ -37,8 +37,22 @@ impl Store {
                     continue;
                 }
             };
+            if cases.is_empty() {
+                continue;
+            }
+            let workers = match self.list_case_workers(Scope::of(clinic, Caller::System)).await {
+                Ok(workers) => workers,
+                Err(fault) => {
+                    offered = offered.and(Err(fault.into()));
+                    continue;
+                }
+            };
             for case in cases {
-                match self.offer_to_the_next(clinic, case.subject, case.case.id).await {
+                let workers = workers.clone();
+                match self
+                    .offer_to_the_next(clinic, case.subject, case.case.id, workers)
+                    .await
+                {
                     Ok(did) => offered = offered.map(|count| count + usize::from(did)),
                     Err(fault) => offered = offered.and(Err(fault)),
                 }
@@ -71,13 +85,14 @@ impl Store {
         clinic: ClinicId,
         subject: Subject,
         case: CaseId,
+        workers: CaseWorkers,
     ) -> Result<bool, DecideError> {
         let scope = Scope::of(clinic, Caller::System);
         let done = match subject {
             Subject::Session(session) => {
                 let offered = self.decide_session(scope, session, None, move |record, context| {
                     let mut draft = Draft::of(record, context);
-                    let did = draft.desk().offer_at_shift_change(case);
+                    let did = draft.desk().offer_at_shift_change(case, &workers);
                     Ok((draft.decide(), did))
                 });
                 offered.await?
@@ -85,7 +100,7 @@ impl Store {
             Subject::Patient(patient) => {
                 let offered = self.decide_patient(scope, patient, None, move |record, context| {
                     Ok(at_patients_desk(record, context, |desk| {
-                        desk.offer_at_shift_change(case)
+                        desk.offer_at_shift_change(case, &workers)
                     }))
                 });
                 offered.await?

@@ -8,7 +8,7 @@ use actix_web::http::StatusCode;
 use actix_web::web::{self, Data};
 use actix_web::{HttpRequest, HttpResponse};
 use bedside_protocol::call::NewCall;
-use bedside_protocol::desk::CASE_WORKERS;
+use bedside_protocol::desk::{CASE_WORKERS, CaseWorkers};
 use bedside_protocol::id::{CaseId, ClinicId, PersonId};
 use bedside_protocol::people::Caller;
 use bedside_protocol::refusal::{Faults, Refusal};
@@ -91,6 +91,7 @@ impl Visit {
                 addressee: Some(staff),
                 logged_in: false,
                 sees_answers: reader.as_ref().is_some_and(sees_answers),
+                workers: CaseWorkers::new(),
             },
             clinic,
             case,
@@ -117,6 +118,7 @@ impl Visit {
                 addressee: None,
                 logged_in: true,
                 sees_answers: sees_answers(&reader),
+                workers: CaseWorkers::new(),
             },
             clinic: reader.clinic,
             case,
@@ -137,7 +139,10 @@ impl Visit {
     async fn look(&self, entered: Entered) -> Result<CasePage, PageError> {
         let scope = self.scope();
         let subject = self.app.store.find_case(scope.clone(), self.case).await?;
-        let (case, way) = (self.case, self.way.clone());
+        let (case, mut way) = (self.case, self.way.clone());
+        if self.reader.is_some() {
+            way.workers = self.app.store.list_case_workers(scope.clone()).await?;
+        }
         let page = match subject.ok_or(PageError(ApiError::NotFound))? {
             Subject::Session(session) => {
                 let look = move |record: &_, now| {
@@ -272,7 +277,8 @@ fn caller_of(account: &Account) -> Caller {
     }
 }
 
-/// An active member of staff.
+/// An active member of staff, whatever their roles: the last rungs of a ladder tell administrators too, and whoever is told
+/// may say "I am calling".
 async fn find_staff(app: &App, clinic: ClinicId, person: PersonId) -> Result<Option<Account>, PageError> {
     let account = app
         .store

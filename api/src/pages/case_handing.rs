@@ -3,6 +3,7 @@
 use actix_web::HttpRequest;
 use actix_web::web::{self, Data};
 use bedside_protocol::case::{Case, OfferEnd, Taken};
+use bedside_protocol::desk::CaseWorkers;
 use bedside_protocol::id::PersonId;
 
 use super::case::{Entry, enter_by_link, enter_logged_in};
@@ -54,7 +55,13 @@ pub fn offered(taken: &Taken, clock: WallClock, way: &Way) -> Option<Offered> {
 }
 
 /// The hand-over for who has the case.
-pub fn hand_over(about: About<'_>, case: &Case, clock: WallClock, entered: &Entered) -> HandOver {
+pub fn hand_over(
+    about: About<'_>,
+    case: &Case,
+    clock: WallClock,
+    workers: &CaseWorkers,
+    entered: &Entered,
+) -> HandOver {
     let taken = case.state.taken();
     let waits = taken.and_then(Taken::open_offer);
     let ended = taken.and_then(|taken| {
@@ -74,20 +81,20 @@ pub fn hand_over(about: About<'_>, case: &Case, clock: WallClock, entered: &Ente
             "hand-over-to",
             "to",
             "To whom?",
-            others(about, taken.map(|taken| taken.by)),
+            others(about, workers, taken.map(|taken| taken.by)),
             entered.of("hand-over"),
         ),
     }
 }
 
-/// Everybody on call but the reader, each once.
-fn others(about: About<'_>, reader: Option<PersonId>) -> Vec<(String, String)> {
+/// Every case worker on call but the reader, each once.
+fn others(about: About<'_>, workers: &CaseWorkers, reader: Option<PersonId>) -> Vec<(String, String)> {
     let mut people: Vec<(String, String)> = Vec::new();
     for person in about
         .around()
         .on_call
         .iter()
-        .filter(|it| Some(it.person) != reader)
+        .filter(|it| Some(it.person) != reader && workers.contains(&it.person))
     {
         let id = person.person.to_string();
         if !people.iter().any(|(known, _)| *known == id) {

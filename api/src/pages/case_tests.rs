@@ -2,6 +2,7 @@
 
 use askama::Template as _;
 use bedside_protocol::case::Outcome;
+use bedside_protocol::desk::CaseWorkers;
 use bedside_protocol::draft::Draft;
 use bedside_protocol::id::CaseId;
 use bedside_protocol::refusal::Refusal;
@@ -35,6 +36,7 @@ fn html(name: &str, story: &Story, case: CaseId, reader: Reader, entered: &Enter
         addressee: Some(person(12)),
         logged_in: false,
         sees_answers: true,
+        workers: CaseWorkers::from([person(12)]),
     };
     let page = page(
         About::Session(&story.record),
@@ -202,7 +204,9 @@ fn an_offered_case_asks_the_next_for_a_pin_and_shows_nobody_before_it_is_accepte
     assert!(mine.contains("/c/token/hand-over") && !mine.contains("/c/token/withdraw"));
     story.apply(nurse(), |record, context| {
         let mut draft = Draft::of(record, context);
-        draft.desk().offer(case, person(11), person(12))?;
+        draft
+            .desk()
+            .offer(case, person(11), person(12), &CaseWorkers::from([person(12)]))?;
         Ok(draft.decide())
     });
     for (name, reader) in [

@@ -6,6 +6,7 @@
 use askama::Template;
 use bedside_protocol::call::Call;
 use bedside_protocol::case::{Case, CaseState, Outcome, Signal};
+use bedside_protocol::desk::CaseWorkers;
 use bedside_protocol::duty::{Duty, DutyKind};
 use bedside_protocol::id::{CaseId, PersonId};
 use bedside_protocol::ladder::Audience;
@@ -236,6 +237,8 @@ pub struct Way {
     pub logged_in: bool,
     /// Whether what patients answered is theirs to see.
     pub sees_answers: bool,
+    /// Who of the clinic may be offered a case; nobody, for a reader who is not proved.
+    pub workers: CaseWorkers,
 }
 
 /// The page of one case. `None` where the record has no such case.
@@ -288,8 +291,7 @@ fn stage(about: About<'_>, case: &Case, clock: WallClock, way: &Way, entered: &E
                 _ => None,
             };
             if way.reader == Reader::Staff(taken.by) {
-                let said = |signal: &Signal| signal_text(about, signal, clock, way.sees_answers);
-                Stage::Mine(Box::new(mine(about, case, clock, reached, &said, entered)))
+                Stage::Mine(Box::new(mine(about, case, clock, reached, way, entered)))
             } else {
                 Stage::Taken(Taken {
                     by: taken.by_name.clone(),
@@ -376,9 +378,10 @@ fn mine(
     case: &Case,
     clock: WallClock,
     reached: Option<String>,
-    said: &dyn Fn(&Signal) -> String,
+    way: &Way,
     entered: &Entered,
 ) -> Mine {
+    let said = |signal: &Signal| signal_text(about, signal, clock, way.sees_answers);
     let patient = about.patient();
     let back = entered.of("resolve");
     let outcomes = Outcome::ALL
@@ -408,7 +411,7 @@ fn mine(
         next: if_nothing_is_done(about, case, clock),
         reached,
         calls: case_calls::of_case(about, case.id, clock, entered),
-        hand_over: case_handing::hand_over(about, case, clock, entered),
+        hand_over: case_handing::hand_over(about, case, clock, &way.workers, entered),
         outcomes: Choices::new("outcome", "outcome", "How did it end?", outcomes.collect(), back),
         note: back.map(|back| back.value("note")).unwrap_or_default(),
         note_fault: back.and_then(|back| back.fault("note")),

@@ -258,7 +258,7 @@ impl Scene {
             Action::GiveBack => self.by_taker(|desk, case, by| desk.give_back(case, by))?,
             Action::Offer => self.by_taker(|desk, case, by| {
                 let other = ACTING.into_iter().map(on).find(|other| *other != by);
-                desk.offer(case, by, other.expect("there are two"))
+                desk.offer(case, by, other.expect("there are two"), &ACTING.map(on).into())
             })?,
             Action::Accept => self.by_asked(|desk, case, by| desk.accept(case, by, "Ben"))?,
             Action::Decline => self.by_asked(|desk, case, by| desk.decline(case, by))?,

@@ -2,12 +2,13 @@
 //! answered in time.
 //!
 //! Guarantees: until it is accepted the case stays with whoever has it, with all that is owed about it; what is owed keeps
-//! its times when it changes hands; both hear how an offer ended; the roster offers a case to the same person once.
+//! its times when it changes hands; both hear how an offer ended; the roster offers a case to the same person once; nobody
+//! gets a case by an offer who does not work on cases, though the list may tell them of one as a last resort.
 
 use serde_json::json;
 
-use super::Desk;
 use super::taking::{closed, take_first, taken_already};
+use super::{CASE_WORKERS, CaseWorkers, Desk};
 use crate::case::{Case, CaseState, Level, Offer, OfferEnd, Taken};
 use crate::duty::{DutyKind, DutyState, Excuse, Lane};
 use crate::id::{CaseId, DutyId, PersonId};
@@ -18,8 +19,15 @@ use crate::roster;
 use crate::time::minutes;
 
 impl Desk<'_, '_> {
-    /// Whoever has a case offers it to somebody of the on-call list or the roster. To the same person twice changes nothing.
-    pub fn offer(&mut self, id: CaseId, by: PersonId, to: PersonId) -> Result<(), Refusal> {
+    /// Whoever has a case offers it to a case worker of the on-call list or the roster. To the same person twice changes
+    /// nothing.
+    pub fn offer(
+        &mut self,
+        id: CaseId,
+        by: PersonId,
+        to: PersonId,
+        workers: &CaseWorkers,
+    ) -> Result<(), Refusal> {
         let (case, taken) = self.in_hands(id)?;
         if taken.by != by {
             return Err(taken_already(&taken));
@@ -40,12 +48,15 @@ impl Desk<'_, '_> {
         let person = self.around.contacts(&[to]).into_iter().next();
         let person = person
             .ok_or_else(|| Refusal::invalid("to", "stands neither on the on-call list nor in the roster"))?;
+        if !workers.contains(&to) {
+            return Err(Refusal::invalid("to", "does not work on cases"));
+        }
         self.open_offer(&case, &person, false);
         Ok(())
     }
 
-    /// Offers a case that somebody has whose shift is over to whoever is on duty now. Whether it did.
-    pub fn offer_at_shift_change(&mut self, id: CaseId) -> bool {
+    /// Offers a case that somebody has whose shift is over to whoever is on duty now, if they work on cases. Whether it did.
+    pub fn offer_at_shift_change(&mut self, id: CaseId, workers: &CaseWorkers) -> bool {
         let Ok((case, taken)) = self.in_hands(id) else {
             return false;
         };
@@ -55,7 +66,8 @@ impl Desk<'_, '_> {
         let wanted = self.around.protocol.roster.hand_over.at_shift_change;
         let next = roster::next_on_duty(&plan, taken.by, taken.at, self.context.now);
         let asked = |next: &PersonId| taken.offer.as_ref().is_some_and(|offer| offer.to == *next);
-        let next = next.filter(|next| wanted && taken.open_offer().is_none() && !asked(next));
+        let next = next
+            .filter(|next| wanted && workers.contains(next) && taken.open_offer().is_none() && !asked(next));
         let person = next.and_then(|next| self.around.contacts(&[next]).into_iter().next());
         let Some(person) = person else {
             return false;
@@ -64,12 +76,15 @@ impl Desk<'_, '_> {
         true
     }
 
-    /// The one whom a case is offered to takes it over. Twice changes nothing.
+    /// The one whom a case is offered to takes it over, with the caller's roles. Twice changes nothing.
     pub fn accept(&mut self, id: CaseId, by: PersonId, by_name: &str) -> Result<(), Refusal> {
         let now = self.context.now;
         let (case, taken) = self.in_hands(id)?;
         if taken.by == by {
             return Ok(());
+        }
+        if !self.context.caller.is_staff(&CASE_WORKERS) {
+            return Err(Refusal::NotFound);
         }
         if taken.open_offer().is_none_or(|offer| offer.to != by) {
             return Err(taken_already(&taken));

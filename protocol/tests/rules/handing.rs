@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use bedside_protocol::case::{CaseState, Level, OfferEnd};
-use bedside_protocol::desk::Desk;
+use bedside_protocol::desk::{CaseWorkers, Desk};
 use bedside_protocol::helping;
 use bedside_protocol::people::OnCallPlace::{self, Administrator, Backup, Nurse, Prescriber};
 use bedside_protocol::people::{Contact, StaffRole};
@@ -34,7 +34,13 @@ fn acts(
 
 fn offer(play: &mut Play, by: OnCallPlace, to: OnCallPlace) -> Result<(), Refusal> {
     let id = play.case_id();
-    acts(play, by, |desk| desk.offer(id, on(by), on(to)))
+    acts(play, by, |desk| desk.offer(id, on(by), on(to), &workers()))
+}
+
+/// Everybody of the staff but the administrator.
+fn workers() -> CaseWorkers {
+    let staff = STAFF.iter().map(|(place, _)| *place);
+    staff.filter(|place| *place != Administrator).map(on).collect()
 }
 
 fn accept(play: &mut Play, by: OnCallPlace) -> Result<(), Refusal> {
@@ -176,7 +182,7 @@ fn what_is_owed_keeps_its_times_when_a_case_changes_hands() {
 #[test]
 fn only_who_has_it_offers_and_only_who_is_asked_accepts() {
     let mut play = taken_at_34();
-    let rows: [(&str, Result<(), Refusal>, &str); 5] = [
+    let rows: [(&str, Result<(), Refusal>, &str); 6] = [
         (
             "the backup offers",
             offer(&mut play, Backup, Prescriber),
@@ -186,10 +192,17 @@ fn only_who_has_it_offers_and_only_who_is_asked_accepts() {
         ("accepted unasked", accept(&mut play, Backup), "already-taken"),
         ("declined unasked", decline(&mut play, Backup), "already-taken"),
         (
+            "to an administrator",
+            offer(&mut play, Nurse, Administrator),
+            "invalid",
+        ),
+        (
             "to a stranger",
             {
                 let id = play.case_id();
-                acts(&mut play, Nurse, |desk| desk.offer(id, on(Nurse), person(0x999)))
+                acts(&mut play, Nurse, |desk| {
+                    desk.offer(id, on(Nurse), person(0x999), &workers())
+                })
             },
             "invalid",
         ),
@@ -326,6 +339,36 @@ fn who_is_next_on_duty_after_somebody() {
 }
 
 #[test]
+fn nobody_gets_a_case_by_an_offer_who_does_not_work_on_cases() {
+    let mut play = taken_at_34();
+    let t0 = play.record.session.t0();
+    let text = |after_min: i64| (t0 + minutes(after_min)).to_rfc3339();
+    let (from, until) = (text(36), text(120));
+    play.record.around.roster = Some(Arc::new(plan(&[(Nurse, Administrator, &from, &until)])));
+    let id = play.case_id();
+    play.after(36);
+    let offered = play.desk(bedside_protocol::people::Caller::System, |desk| {
+        Ok(desk.offer_at_shift_change(id, &workers()))
+    });
+    assert!(!offered.unwrap(), "the administrator is next, and is passed by");
+    // One that was offered before this was asked cannot be accepted; it can be declined.
+    let everybody = STAFF.iter().map(|(place, _)| on(*place)).collect();
+    acts(&mut play, Nurse, |desk| {
+        desk.offer(id, on(Nurse), on(Administrator), &everybody)
+    })
+    .unwrap();
+    let accepted = play.desk(staff(Administrator, StaffRole::Administrator), |desk| {
+        desk.accept(id, on(Administrator), "Ada")
+    });
+    assert_eq!(code(&accepted.unwrap_err()), "not-found");
+    assert_eq!(has_it(&play), Some(Nurse));
+    play.desk(staff(Administrator, StaffRole::Administrator), |desk| {
+        desk.decline(id, on(Administrator))
+    })
+    .unwrap();
+}
+
+#[test]
 fn at_a_shift_change_a_taken_case_is_offered_to_the_next_on_duty_once() {
     let mut play = taken_at_34();
     let t0 = play.record.session.t0();
@@ -336,7 +379,7 @@ fn at_a_shift_change_a_taken_case_is_offered_to_the_next_on_duty_once() {
     let id = play.case_id();
     let offers = |play: &mut Play| {
         play.desk(bedside_protocol::people::Caller::System, |desk| {
-            Ok(desk.offer_at_shift_change(id))
+            Ok(desk.offer_at_shift_change(id, &workers()))
         })
         .unwrap()
     };

@@ -16,6 +16,7 @@ on_both_engines!(
     a_whole_list_is_handed_over_and_each_case_says_what_became_of_it,
     at_a_shift_change_an_open_case_is_offered_to_the_next_on_duty_once,
     another_clinic_and_other_roles_hand_over_nothing,
+    nobody_is_offered_a_case_who_does_not_work_on_cases,
 );
 
 /// A session in which the sitter reported a dangerous answer at T+15.
@@ -396,4 +397,44 @@ async fn another_clinic_and_other_roles_hand_over_nothing(engine: Database) {
         (refused.status, refused.problem()),
         (409, "already-taken".to_owned())
     );
+}
+
+async fn nobody_is_offered_a_case_who_does_not_work_on_cases(engine: Database) {
+    let mut play = with_a_case(engine).await;
+    let page = play.take_case("nurse");
+    play.clinic.cycle().await;
+    play.clinic.mailbox.fresh();
+    // The administrator stands on the on-call list, to be told as a last resort.
+    let administrator = play.clinic.id("administrator").to_string();
+    let shown = page.show();
+    assert!(!shown.contains(&administrator), "{shown}");
+    assert!(shown.contains(&play.clinic.id("coordinator").to_string()));
+    page.press("hand-over", &[("to", &administrator)]).expect(422);
+    let nurse = play.clinic.staff("nurse");
+    let case = row(&nurse);
+    let path = format!("/v1/cases/{}/hand-over", case["id"].as_str().expect("an id"));
+    let refused = nurse.post(&path, &json!({ "to": administrator })).expect(422);
+    assert_eq!(refused.json()["faults"][0]["field"], "to", "{}", refused.body);
+    let all = nurse.post("/v1/hand-overs", &json!({ "to": administrator }));
+    assert_eq!(all.expect(200).json()["cases"][0]["offered"], json!(false));
+
+    // Nor by the roster.
+    let hand_over = play.t0.expect("a dose") + minutes(18);
+    let roster = rotation(&play.clinic, "nurse", "administrator", hand_over);
+    set_roster(&play.clinic, &roster).expect(200);
+    page.press("contacted", &[]).expect(303);
+    play.to_minute(18).await;
+    play.clinic
+        .worker
+        .keep_house(Job::ShiftChanges)
+        .await
+        .expect("a look");
+    play.clinic.cycle().await;
+    let mails = play.clinic.mailbox.fresh();
+    assert_eq!(
+        subjects_about(&mails, &play.clinic.address("administrator"), "is offered"),
+        0,
+        "{mails:?}"
+    );
+    assert_eq!(row(&nurse)["offered_to"], Value::Null);
 }
