@@ -110,4 +110,23 @@ impl Store {
         })
         .await
     }
+
+    /// Every clinic's id, also of one that cannot be read; one that is no id is logged and left out.
+    pub(crate) async fn list_clinic_ids(&self) -> Result<Vec<ClinicId>, StoreError> {
+        self.read_job(Scope::system(), |tx| {
+            let ids: Vec<String> = clinics::table
+                .order(clinics::slug)
+                .select(clinics::id)
+                .load(tx.connection)?;
+            let parsed = |id: &String| {
+                let parsed = id.parse().ok();
+                if parsed.is_none() {
+                    tracing::error!(id, "a clinic's id cannot be read");
+                }
+                parsed
+            };
+            Ok(ids.iter().filter_map(parsed).collect())
+        })
+        .await
+    }
 }

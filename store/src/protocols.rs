@@ -234,22 +234,24 @@ impl Store {
     }
 
     /// Has every planned session whose preparation has not opened take the version that is in force in its clinic. How many
-    /// did. One that cannot be read keeps no other from it; the first fault is given at the end.
+    /// did. A session or a clinic that cannot be read keeps no other from it; the first fault is given at the end.
     pub async fn take_protocols_in_force(&self, clinic: Option<ClinicId>) -> Result<usize, StoreError> {
         let clinics = match clinic {
             Some(clinic) => vec![clinic],
-            None => self
-                .list_clinics()
-                .await?
-                .into_iter()
-                .map(|clinic| clinic.id)
-                .collect(),
+            None => self.list_clinic_ids().await?,
         };
         let mut taken = Ok(0);
         for clinic in clinics {
-            let (document, sessions) = self
-                .read_job(Scope::system(), move |tx| behind(tx, clinic))
-                .await?;
+            let read = self.read_job(Scope::system(), move |tx| behind(tx, clinic)).await;
+            let (document, sessions) = match read {
+                Ok(read) => read,
+                Err(fault) => {
+                    let error = &fault as &dyn std::error::Error;
+                    tracing::error!(%clinic, error, "a clinic's sessions cannot take its protocol");
+                    taken = taken.and(Err(fault));
+                    continue;
+                }
+            };
             for session in sessions {
                 let document = Arc::clone(&document);
                 let decided = self.decide_session(Scope::system(), session, None, move |record, context| {

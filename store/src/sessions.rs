@@ -5,9 +5,11 @@ use std::collections::HashMap;
 use bedside_protocol::case::Case;
 use bedside_protocol::id::{CaseId, ClinicId, PersonId, SessionId};
 use bedside_protocol::session::Session;
+use bedside_protocol::time::Instant;
 use bedside_protocol::watch::Subject;
 use diesel::prelude::*;
 
+use crate::clock::from_ms;
 use crate::error::{DatabaseError, Stop, StoreError};
 use crate::records::load;
 use crate::rows::{CaseRow, PatientRow};
@@ -29,6 +31,50 @@ pub struct OpenCase {
     pub case: Case,
 }
 
+/// The cases that somebody still has to act on.
+#[derive(Debug, Clone, PartialEq)]
+pub struct CaseBoard {
+    /// Most urgent first, then oldest.
+    pub cases: Vec<OpenCase>,
+    /// Those that cannot be read.
+    pub unreadable: Vec<Unreadable>,
+}
+
+/// A row of the care team's lists that cannot be read: it is shown as such, so that nobody takes it for done, and the rest of
+/// the list stands.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Unreadable {
+    /// `case` or `duty`.
+    pub kind: &'static str,
+    /// Its id.
+    pub id: String,
+    /// What people call it, of a case.
+    pub code: Option<String>,
+    /// Since when it waits.
+    pub since: Instant,
+}
+
+/// What was read of a row, or that it cannot be, which is logged. Any other fault of the database is given.
+pub(crate) fn read_or_shown<T>(
+    read: Result<T, Stop>,
+    row: impl FnOnce() -> Unreadable,
+) -> Result<Result<T, Unreadable>, Stop> {
+    match read {
+        Err(Stop::Database(error @ DatabaseError::Corrupt { .. })) => {
+            let row = row();
+            let error = &error as &dyn std::error::Error;
+            tracing::error!(
+                kind = row.kind,
+                id = row.id,
+                error,
+                "a row of the care team's list cannot be read"
+            );
+            Ok(Err(row))
+        }
+        read => read.map(Ok),
+    }
+}
+
 /// The subject of a kind and an id as they stand in a row.
 pub(crate) fn subject_of(kind: &str, id: &str) -> Option<Subject> {
     match kind {
@@ -39,40 +85,41 @@ pub(crate) fn subject_of(kind: &str, id: &str) -> Option<Subject> {
     }
 }
 
-/// The cases of these rows that exist for the scope, with their patients; one statement for all.
-fn open_cases(tx: &mut Tx<'_>, rows: &[CaseRow]) -> Result<Vec<OpenCase>, Stop> {
+/// The patients of the sessions of these rows; one statement for all.
+fn owners_of(tx: &mut Tx<'_>, rows: &[CaseRow]) -> Result<HashMap<String, String>, Stop> {
     let subjects: Vec<&str> = rows.iter().map(|row| row.subject_id.as_str()).collect();
     let owners: Vec<(String, String)> = sessions::table
         .filter(sessions::id.eq_any(subjects))
         .select((sessions::id, sessions::patient_id))
         .load(tx.connection)?;
-    let owners: HashMap<String, String> = owners.into_iter().collect();
-    let mut found = Vec::with_capacity(rows.len());
-    for row in rows {
-        let corrupt = || DatabaseError::Corrupt {
-            table: "cases",
-            row: row.id.clone(),
-        };
-        let clinic: ClinicId = row.clinic_id.parse().map_err(|_| corrupt())?;
-        let subject = subject_of(&row.subject_kind, &row.subject_id).ok_or_else(corrupt)?;
-        let patient = match subject {
-            Subject::Patient(patient) => patient,
-            Subject::Session(_) => owners
-                .get(&row.subject_id)
-                .and_then(|patient| patient.parse().ok())
-                .ok_or_else(corrupt)?,
-            Subject::Clinic(_) => return Err(corrupt().into()),
-        };
-        if tx.scope.sees_patient(clinic, patient) {
-            found.push(OpenCase {
-                clinic,
-                patient,
-                subject,
-                case: load::case_value(tx.shared, row)?,
-            });
-        }
+    Ok(owners.into_iter().collect())
+}
+
+/// The case of a row with its patient, if it exists for the scope.
+fn open_case(tx: &Tx<'_>, row: &CaseRow, owners: &HashMap<String, String>) -> Result<Option<OpenCase>, Stop> {
+    let corrupt = || DatabaseError::Corrupt {
+        table: "cases",
+        row: row.id.clone(),
+    };
+    let clinic: ClinicId = row.clinic_id.parse().map_err(|_| corrupt())?;
+    let subject = subject_of(&row.subject_kind, &row.subject_id).ok_or_else(corrupt)?;
+    let patient = match subject {
+        Subject::Patient(patient) => patient,
+        Subject::Session(_) => owners
+            .get(&row.subject_id)
+            .and_then(|patient| patient.parse().ok())
+            .ok_or_else(corrupt)?,
+        Subject::Clinic(_) => return Err(corrupt().into()),
+    };
+    if !tx.scope.sees_patient(clinic, patient) {
+        return Ok(None);
     }
-    Ok(found)
+    Ok(Some(OpenCase {
+        clinic,
+        patient,
+        subject,
+        case: load::case_value(tx.shared, row)?,
+    }))
 }
 
 impl Store {
@@ -101,13 +148,15 @@ impl Store {
                 .find(id.to_string())
                 .select(CaseRow::as_select())
                 .load(tx.connection)?;
-            Ok(open_cases(tx, &rows)?.pop().map(|found| found.subject))
+            let owners = owners_of(tx, &rows)?;
+            let found = rows.first().map(|row| open_case(tx, row, &owners)).transpose()?;
+            Ok(found.flatten().map(|found| found.subject))
         })
         .await
     }
 
     /// The open cases of the scope's clinic (of all, for the program itself): most urgent first, then oldest.
-    pub async fn list_open_cases(&self, scope: Scope) -> Result<Vec<OpenCase>, StoreError> {
+    pub async fn list_open_cases(&self, scope: Scope) -> Result<CaseBoard, StoreError> {
         self.read_job(scope, |tx| {
             let any = tx.clinic().is_none();
             let clinic = tx.clinic().map(|clinic| clinic.to_string()).unwrap_or_default();
@@ -121,9 +170,22 @@ impl Store {
                 .order(cases::opened_at)
                 .select(CaseRow::as_select())
                 .load(tx.connection)?;
-            let mut found = open_cases(tx, &rows)?;
-            found.sort_by_key(|open| std::cmp::Reverse(open.case.level));
-            Ok(found)
+            let owners = owners_of(tx, &rows)?;
+            let (mut cases, mut unreadable) = (Vec::with_capacity(rows.len()), Vec::new());
+            for row in &rows {
+                let shown = || Unreadable {
+                    kind: "case",
+                    id: row.id.clone(),
+                    code: Some(row.code.clone()),
+                    since: from_ms(row.opened_at),
+                };
+                match read_or_shown(open_case(tx, row, &owners), shown)? {
+                    Ok(case) => cases.extend(case),
+                    Err(row) => unreadable.push(row),
+                }
+            }
+            cases.sort_by_key(|open| std::cmp::Reverse(open.case.level));
+            Ok(CaseBoard { cases, unreadable })
         })
         .await
     }

@@ -63,7 +63,10 @@ impl Store {
 
     /// The taken cases of a clinic for whose taker somebody else is on duty now.
     async fn list_cases_off_duty(&self, clinic: ClinicId) -> Result<Vec<OpenCase>, StoreError> {
-        let mut cases = self.list_open_cases(Scope::of(clinic, Caller::System)).await?;
+        let mut cases = self
+            .list_open_cases(Scope::of(clinic, Caller::System))
+            .await?
+            .cases;
         cases.retain(|open| !matches!(open.case.state, CaseState::Open));
         if cases.is_empty() {
             return Ok(cases);

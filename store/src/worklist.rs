@@ -1,5 +1,7 @@
 //! The worklist: what waits for somebody of the care team today and calls for nobody now. Cases of the lowest levels, and what
 //! patients owe between sessions and is late; oldest first, page by page.
+//!
+//! Guarantee: a row that cannot be read stands on its page as such and takes no other from it.
 
 use bedside_protocol::case::Case;
 use bedside_protocol::duty::{Duty, DutyKind, Lane};
@@ -14,7 +16,7 @@ use crate::records::load;
 use crate::rows::{CaseRow, DutyRow};
 use crate::schema::{cases, duties, sessions};
 use crate::scope::Scope;
-use crate::sessions::subject_of;
+use crate::sessions::{Unreadable, read_or_shown, subject_of};
 use crate::store::Store;
 use crate::transaction::Tx;
 
@@ -31,19 +33,32 @@ const OF_CASES: [&str; 2] = ["take_case", "record_outcome"];
 const NOTHING_OWED: &str = "heads_up";
 
 /// Where a page begins: after the entry with this due time and duty.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct WorklistPlace {
     /// When the last entry before it was due.
     pub due_at: Instant,
-    /// Its duty.
-    pub duty: DutyId,
+    /// Its duty's id.
+    pub duty: String,
+}
+
+/// A page.
+#[derive(Debug, Clone, PartialEq)]
+pub struct WorklistPage {
+    /// Oldest due first.
+    pub entries: Vec<WorklistEntry>,
+    /// What cannot be read of it.
+    pub unreadable: Vec<Unreadable>,
+    /// Where the next page begins; `None` on the last.
+    pub next: Option<WorklistPlace>,
 }
 
 /// One entry.
 #[derive(Debug, Clone, PartialEq)]
 pub struct WorklistEntry {
-    /// Where it stands.
-    pub place: WorklistPlace,
+    /// Since when it is due.
+    pub due_at: Instant,
+    /// The duty.
+    pub duty: DutyId,
     /// What is owed.
     pub owed: DutyKind,
     /// What it belongs to.
@@ -64,13 +79,18 @@ impl Store {
         scope: Scope,
         after: Option<WorklistPlace>,
         limit: u32,
-    ) -> Result<Vec<WorklistEntry>, StoreError> {
+    ) -> Result<WorklistPage, StoreError> {
         self.read_job(scope, move |tx| {
             let Some(clinic) = tx.clinic().map(|clinic| clinic.to_string()) else {
-                return Ok(Vec::new());
+                return Ok(WorklistPage {
+                    entries: Vec::new(),
+                    unreadable: Vec::new(),
+                    next: None,
+                });
             };
+            let limit = limit.min(WORKLIST_MAX);
             let (due_after, id_after) = after.map_or((i64::MIN, String::new()), |place| {
-                (to_ms(place.due_at), place.duty.to_string())
+                (to_ms(place.due_at), place.duty)
             });
             let of_case = duties::kind
                 .eq_any(OF_CASES)
@@ -95,16 +115,42 @@ impl Store {
                         .or(duties::due_at.eq(due_after).and(duties::id.gt(id_after))),
                 )
                 .order((duties::due_at, duties::id))
-                .limit(i64::from(limit.min(WORKLIST_MAX)))
+                .limit(i64::from(limit))
                 .select((
                     DutyRow::as_select(),
                     Option::<CaseRow>::as_select(),
                     sessions::patient_id.nullable(),
                 ))
                 .load(tx.connection)?;
-            rows.iter().map(|row| entry(tx, row)).collect()
+            let full = u32::try_from(rows.len()).is_ok_and(|found| found >= limit);
+            let next = rows.last().filter(|_| full).map(|(duty, ..)| WorklistPlace {
+                due_at: from_ms(duty.due_at),
+                duty: duty.id.clone(),
+            });
+            let (mut entries, mut unreadable) = (Vec::with_capacity(rows.len()), Vec::new());
+            for row in &rows {
+                match read_or_shown(entry(tx, row), || unreadable_row(row))? {
+                    Ok(entry) => entries.push(entry),
+                    Err(row) => unreadable.push(row),
+                }
+            }
+            Ok(WorklistPage {
+                entries,
+                unreadable,
+                next,
+            })
         })
         .await
+    }
+}
+
+/// A row that cannot be read: by its case, where it is about one.
+fn unreadable_row((duty, case, _): &Row) -> Unreadable {
+    Unreadable {
+        kind: if case.is_some() { "case" } else { "duty" },
+        id: case.as_ref().map_or(&duty.id, |case| &case.id).clone(),
+        code: case.as_ref().map(|case| case.code.clone()),
+        since: from_ms(duty.due_at),
     }
 }
 
@@ -128,10 +174,8 @@ fn entry(tx: &Tx<'_>, (duty, case, patient): &Row) -> Result<WorklistEntry, Stop
         .map(|case| load::case_value(tx.shared, case))
         .transpose()?;
     Ok(WorklistEntry {
-        place: WorklistPlace {
-            due_at: from_ms(duty.due_at),
-            duty: duty.id.parse().map_err(|_| corrupt())?,
-        },
+        due_at: from_ms(duty.due_at),
+        duty: duty.id.parse().map_err(|_| corrupt())?,
         owed: kept.kind,
         subject,
         patient,

@@ -151,7 +151,12 @@ async fn places_of(
     mails: &[ReceivedMail],
     sessions: &[(usize, bedside_protocol::id::SessionId)],
 ) -> Vec<usize> {
-    let open = site.store.list_open_cases(Scope::system()).await.expect("cases");
+    let open = site
+        .store
+        .list_open_cases(Scope::system())
+        .await
+        .expect("cases")
+        .cases;
     let place_of = |mail: &ReceivedMail| {
         let text = String::from_utf8_lossy(&mail.data);
         let case = open

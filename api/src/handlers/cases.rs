@@ -18,7 +18,7 @@ use crate::error::{ApiError, Problem};
 use crate::extract::Body;
 use crate::handlers::me::EmptyBody;
 use crate::parse::Checks;
-use crate::views::{CaseListView, CaseReader, CaseRowView, CaseView};
+use crate::views::{CaseListView, CaseReader, CaseRowView, CaseView, UnreadableView};
 
 /// How a case ended.
 #[derive(Debug, Clone, Deserialize, ToSchema)]
@@ -37,7 +37,8 @@ pub struct ResolveBody {
 pub async fn list(app: Data<App>, staff: Staff) -> Result<HttpResponse, ApiError> {
     let open = app.store.list_open_cases(staff.scope()).await?;
     Ok(ok(&CaseListView {
-        cases: open.iter().map(CaseRowView::of).collect(),
+        cases: open.cases.iter().map(CaseRowView::of).collect(),
+        unreadable: open.unreadable.iter().map(UnreadableView::of).collect(),
     }))
 }
 

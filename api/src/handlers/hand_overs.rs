@@ -105,7 +105,7 @@ pub async fn offer_all(
     body: Body<HandOverBody>,
 ) -> Result<HttpResponse, ApiError> {
     let (by, to) = (staff.person, PersonId::from(body.value.to));
-    let open = app.store.list_open_cases(staff.scope()).await?;
+    let open = app.store.list_open_cases(staff.scope()).await?.cases;
     let has = |taken: &Taken| taken.by == by;
     let mut cases = Vec::new();
     for open in open

@@ -58,18 +58,18 @@ fn place_of(text: &str) -> Option<WorklistPlace> {
     let (due_ms, duty) = text.split_once('.')?;
     Some(WorklistPlace {
         due_at: Instant::from_timestamp_millis(due_ms.parse().ok()?)?,
-        duty: duty.parse().ok()?,
+        duty: duty.to_owned(),
     })
 }
 
 /// What waits for somebody today: cases P3, and what patients owe between sessions and is late. Oldest due first. A case is
-/// taken as any other, by `POST /v1/cases/{id}/acknowledge`.
+/// taken as any other, by `POST /v1/cases/{id}/acknowledge`. What cannot be read of a page stands in `unreadable`.
 #[utoipa::path(tag = "cases", params(WorklistQuery), responses(
     (status = 200, body = WorklistView), (status = 422, body = Problem),
 ))]
 #[get("/v1/worklist")]
 pub async fn list(app: Data<App>, staff: Staff, request: HttpRequest) -> Result<HttpResponse, ApiError> {
     let (after, limit) = page_of(&request)?;
-    let entries = app.store.list_worklist(staff.scope(), after, limit).await?;
-    Ok(ok(&WorklistView::of(&entries, limit)))
+    let page = app.store.list_worklist(staff.scope(), after, limit).await?;
+    Ok(ok(&WorklistView::of(&page)))
 }

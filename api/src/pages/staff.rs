@@ -10,7 +10,7 @@ use bedside_protocol::case::{CaseState, Taken};
 use bedside_protocol::id::CaseId;
 use bedside_protocol::people::Caller;
 use bedside_protocol::time::{Instant, Zone};
-use bedside_store::{AccountKind, OpenCase};
+use bedside_store::{AccountKind, CaseBoard, OpenCase, Unreadable};
 
 use super::case::{logged_in, with_cookie};
 use super::cookie::{self, Proof};
@@ -45,6 +45,8 @@ struct WorklistPage {
     now: String,
     heading: String,
     rows: Vec<Row>,
+    /// Codes of the cases that cannot be read.
+    unreadable: Vec<String>,
 }
 
 #[derive(Debug)]
@@ -173,18 +175,22 @@ pub async fn worklist(app: Data<App>, request: HttpRequest) -> Answer {
         .find_clinic(reader.clinic)
         .await?
         .map_or(Zone::UTC, |clinic| clinic.zone);
-    let cases = app.store.list_open_cases(scope).await?;
-    let page = worklist_page(&app, cases, zone, app.store.clocks().clinical_now());
+    let board = app.store.list_open_cases(scope).await?;
+    let page = worklist_page(&app, board, zone, app.store.clocks().clinical_now());
     Ok(html(StatusCode::OK, &page))
 }
 
-fn worklist_page(app: &App, cases: Vec<OpenCase>, zone: Zone, now: Instant) -> WorklistPage {
+fn worklist_page(app: &App, board: CaseBoard, zone: Zone, now: Instant) -> WorklistPage {
     let clock = WallClock { zone, now };
-    let rows = rows(cases, clock);
+    let rows = rows(board.cases, clock);
+    let unreadable = board.unreadable.len();
+    let code_or_id = |row: Unreadable| row.code.unwrap_or(row.id);
     WorklistPage {
         frame: Frame::of("Cases", &app.protocol),
         now: clock.at_24h(now),
+        unreadable: board.unreadable.into_iter().map(code_or_id).collect(),
         heading: match rows.len() {
+            0 if unreadable > 0 => "Not every open case can be shown.".to_owned(),
             0 => "No open case.".to_owned(),
             some => format!(
                 "{}, the most urgent first",
@@ -295,7 +301,13 @@ mod tests {
             now: clock.at_24h(now),
             heading: "4 open cases, the most urgent first".into(),
             rows,
+            unreadable: vec!["9QQX".into()],
         };
+        assert!(
+            page.render()
+                .unwrap()
+                .contains("<strong>9QQX</strong> cannot be read")
+        );
         super::super::keep_for_a_look("worklist", &page.render().unwrap());
     }
 

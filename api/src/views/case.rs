@@ -5,7 +5,7 @@ use bedside_protocol::id::PersonId;
 use bedside_protocol::people::Patient;
 use bedside_protocol::record::{PatientRecord, SessionRecord};
 use bedside_protocol::watch::Subject;
-use bedside_store::OpenCase;
+use bedside_store::{OpenCase, Unreadable};
 use chrono::{DateTime, Utc};
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -55,6 +55,38 @@ pub struct CaseRowView {
 pub struct CaseListView {
     /// The cases.
     pub cases: Vec<CaseRowView>,
+    /// What cannot be read of them; absent where all can.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub unreadable: Vec<UnreadableView>,
+}
+
+/// Something that waits for somebody and cannot be read. Whoever runs the program finds the reason in its log.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+pub struct UnreadableView {
+    /// `case` or `duty`.
+    pub kind: String,
+    /// Its id.
+    pub id: String,
+    /// What people call it, of a case.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub code: Option<String>,
+    /// Since when it waits.
+    pub since: DateTime<Utc>,
+    /// `cannot be read`.
+    pub fault: &'static str,
+}
+
+impl UnreadableView {
+    /// The view of one.
+    pub fn of(row: &Unreadable) -> Self {
+        Self {
+            kind: row.kind.to_owned(),
+            id: row.id.clone(),
+            code: row.code.clone(),
+            since: row.since,
+            fault: "cannot be read",
+        }
+    }
 }
 
 impl CaseRowView {

@@ -24,7 +24,7 @@ mod trends;
 mod worklist;
 
 pub use call::{CallLogView, CallView};
-pub use case::{CaseListView, CaseReader, CaseRowView, CaseView, ContactView, SignalView};
+pub use case::{CaseListView, CaseReader, CaseRowView, CaseView, ContactView, SignalView, UnreadableView};
 pub use course::{
     ClockChangeView, CourseHoldView, CourseView, LayoutView, OwnCourseSession, OwnCourseView, ReviewView,
     SignedPlanView, SlotView,

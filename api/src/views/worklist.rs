@@ -2,19 +2,22 @@
 
 use bedside_protocol::duty::DutyKind;
 use bedside_protocol::watch::Subject;
-use bedside_store::{WorklistEntry, WorklistPlace};
+use bedside_store::{WorklistEntry, WorklistPage, WorklistPlace};
 use chrono::{DateTime, Utc};
 use serde::Serialize;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
-use super::case::CaseRowView;
+use super::case::{CaseRowView, UnreadableView};
 
 /// A page of the worklist.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 pub struct WorklistView {
     /// Oldest due first.
     pub entries: Vec<WorklistEntryView>,
+    /// What is on this page and cannot be read; absent where all can.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub unreadable: Vec<UnreadableView>,
     /// What `after` of the next page is; absent on the last.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub next: Option<String>,
@@ -45,8 +48,8 @@ pub struct WorklistEntryView {
 impl WorklistEntryView {
     fn of(entry: &WorklistEntry) -> Self {
         Self {
-            due_at: entry.place.due_at,
-            duty: entry.place.duty.uuid(),
+            due_at: entry.due_at,
+            duty: entry.duty.uuid(),
             owed: entry.owed.name().to_owned(),
             rule: match &entry.owed {
                 DutyKind::CheckIn { rule, .. } => Some(rule.clone()),
@@ -66,13 +69,13 @@ impl WorklistEntryView {
 }
 
 impl WorklistView {
-    /// The view of a page of at most `limit` entries.
-    pub fn of(entries: &[WorklistEntry], limit: u32) -> Self {
-        let full = u32::try_from(entries.len()).is_ok_and(|found| found >= limit);
-        let written = |place: WorklistPlace| format!("{}.{}", place.due_at.timestamp_millis(), place.duty);
+    /// The view of a page.
+    pub fn of(page: &WorklistPage) -> Self {
+        let written = |place: &WorklistPlace| format!("{}.{}", place.due_at.timestamp_millis(), place.duty);
         Self {
-            entries: entries.iter().map(WorklistEntryView::of).collect(),
-            next: entries.last().filter(|_| full).map(|entry| written(entry.place)),
+            entries: page.entries.iter().map(WorklistEntryView::of).collect(),
+            unreadable: page.unreadable.iter().map(UnreadableView::of).collect(),
+            next: page.next.as_ref().map(written),
         }
     }
 }

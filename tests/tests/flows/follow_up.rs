@@ -15,6 +15,7 @@ on_both_engines!(
     two_days_after_that_nobody_answers_is_a_line_in_the_daily_mail,
     a_red_flag_among_the_side_effects_alarms_and_a_count_is_held_against_the_ledger,
     the_worklist_is_what_waits_today_oldest_first_page_by_page,
+    what_cannot_be_read_of_the_care_teams_lists_is_shown_as_such_beside_the_rest,
     a_patient_without_a_baseline_is_reminded_and_goes_to_the_worklist,
     a_lifted_hold_asks_again_for_a_session_that_is_near,
 );
@@ -283,6 +284,57 @@ async fn the_worklist_is_what_waits_today_oldest_first_page_by_page(engine: Data
     );
     let refused = coordinator.get("/v1/worklist?limit=0&after=x").expect(422).json();
     assert_eq!(refused["faults"].as_array().map(Vec::len), Some(2));
+}
+
+async fn what_cannot_be_read_of_the_care_teams_lists_is_shown_as_such_beside_the_rest(engine: Database) {
+    let mut play = released(engine).await;
+    let counted = json!({"kind": "count_declared", "count": 3});
+    play.phone.post("/v1/me/lozenges", &counted).expect(201);
+    play.to_minute(360).await;
+    play.own_check("C11", &[], &json!({})).expect(200);
+    play.to_minute(25 * 60).await;
+    let before = worklist(&play, "");
+    let case = before["entries"][0]["case"].clone();
+    let bytes = play.clinic.database().some_bytes();
+    let id = case["id"].as_str().expect("an id");
+    play.clinic.execute(&format!(
+        "UPDATE cases SET doc_sealed = {bytes} WHERE id = '{id}'"
+    ));
+
+    let after = worklist(&play, "");
+    assert_eq!(after["entries"], json!([before["entries"][1]]), "{after}");
+    let shown = &after["unreadable"][0];
+    assert_eq!(
+        (&shown["kind"], &shown["id"], &shown["code"], &shown["fault"]),
+        (
+            &json!("case"),
+            &case["id"],
+            &case["code"],
+            &json!("cannot be read")
+        )
+    );
+    // It has its place among the pages.
+    let first = worklist(&play, "?limit=1");
+    assert_eq!(first["entries"], json!([]));
+    let next = first["next"].as_str().expect("another page");
+    let second = worklist(&play, &format!("?limit=1&after={next}"));
+    assert_eq!(second["entries"], after["entries"]);
+    // The board of cases, too.
+    let cases = play.clinic.staff("nurse").get("/v1/cases").expect(200).json();
+    assert_eq!(cases["cases"], json!([]));
+    assert_eq!(cases["unreadable"][0]["code"], case["code"]);
+
+    play.clinic
+        .execute("UPDATE duties SET doc = 'nonsense' WHERE kind = 'check_in' AND state = 'open'");
+    let nothing = worklist(&play, "");
+    let kinds: Vec<&Value> = nothing["unreadable"]
+        .as_array()
+        .expect("both")
+        .iter()
+        .map(|row| &row["kind"])
+        .collect();
+    assert_eq!(kinds, [&json!("case"), &json!("duty")], "{nothing}");
+    assert_eq!(nothing["entries"], json!([]));
 }
 
 async fn a_patient_without_a_baseline_is_reminded_and_goes_to_the_worklist(engine: Database) {

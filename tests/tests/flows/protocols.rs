@@ -14,6 +14,7 @@ on_both_engines!(
     a_change_of_a_ladder_waits_for_a_second_clinician,
     of_two_editors_the_second_hears_what_changed,
     another_clinic_neither_sees_nor_follows_a_version,
+    a_clinic_that_cannot_be_read_keeps_no_other_from_taking_its_protocol,
     limits_are_copied_with_the_first_order_and_changed_by_a_prescriber,
     a_dry_run_of_a_draft_lists_every_duty_and_mail_and_sends_nothing,
 );
@@ -258,6 +259,36 @@ async fn another_clinic_neither_sees_nor_follows_a_version(engine: Database) {
         .keep_house(Job::Protocols)
         .await
         .expect("housekeeping");
+}
+
+async fn a_clinic_that_cannot_be_read_keeps_no_other_from_taking_its_protocol(engine: Database) {
+    let play = Play::planned(Clinic::open(engine).await).await;
+    let clinic = &play.clinic;
+    clinic.open_second_clinic().await;
+    let mut next: Value =
+        serde_json::from_str(bedside_protocol::document::ProtocolDocument::shipped_text()).expect("JSON");
+    next["version"] = json!("default-3");
+    clinic.clocks.advance_machine(chrono::Duration::seconds(1));
+    clinic
+        .store
+        .ensure_protocol(&next.to_string())
+        .await
+        .expect("a document");
+    // The other clinic's own version is damaged, and it comes first.
+    let other = &clinic.texts("SELECT id AS value FROM clinics WHERE slug = 'rowan'")[0];
+    clinic.execute(&format!(
+        "UPDATE clinics SET slug = 'a-rowan', zone = 'Nowhere/At_All' WHERE id = '{other}'; \
+         INSERT INTO protocol_documents SELECT 'rowan.1', 'nonsense', sha256, created_at FROM protocol_documents \
+            WHERE version = 'default-2'; \
+         INSERT INTO protocol_versions (version, clinic_id, number, doc_sealed, in_force_at) \
+            VALUES ('rowan.1', '{other}', 1, {}, 1)",
+        clinic.database().some_bytes()
+    ));
+    assert!(
+        clinic.worker.keep_house(Job::Protocols).await.is_err(),
+        "the fault is told"
+    );
+    assert_eq!(version_of(&play, &play.session), "default-3");
 }
 
 async fn limits_are_copied_with_the_first_order_and_changed_by_a_prescriber(engine: Database) {

@@ -145,8 +145,11 @@ async fn another_clinic_sees_nothing(engine: Database) {
         bed.store.find_case(bed.staff(), case).await.unwrap().unwrap(),
         bed.record().await.subject()
     );
-    assert_eq!(bed.store.list_open_cases(stranger()).await.unwrap(), []);
-    assert_eq!(bed.store.list_open_cases(bed.staff()).await.unwrap().len(), 1);
+    assert_eq!(bed.store.list_open_cases(stranger()).await.unwrap().cases, []);
+    assert_eq!(
+        bed.store.list_open_cases(bed.staff()).await.unwrap().cases.len(),
+        1
+    );
     assert_eq!(bed.store.list_patients(stranger()).await.unwrap(), []);
     assert_eq!(bed.store.list_patients(bed.staff()).await.unwrap().len(), 1);
     assert_eq!(
