@@ -237,6 +237,13 @@ pub enum Message {
         /// The clinic's zone.
         zone: Zone,
     },
+    /// To administrator and manager: the roster cannot be read, and the on-call list stands alone.
+    RosterUnreadable {
+        /// When it was found.
+        at: Instant,
+        /// The clinic's zone.
+        zone: Zone,
+    },
     /// To anybody: several messages that waited at once, in one mail. A part is never a bundle.
     Bundle {
         /// Each as it would have been alone.
@@ -304,6 +311,7 @@ impl Message {
             Self::WatchIncomplete { .. } => "watch_incomplete",
             Self::ForInformation { .. } => "for_information",
             Self::RosterGaps { .. } => "roster_gaps",
+            Self::RosterUnreadable { .. } => "roster_unreadable",
             Self::Bundle { .. } => "bundle",
             Self::AccountLink { .. } => "account_link",
             Self::OnCallTest { .. } => "on_call_test",

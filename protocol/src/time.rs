@@ -24,6 +24,10 @@ pub fn seconds(seconds: i64) -> Duration {
     Duration::seconds(seconds)
 }
 
+/// How far ahead of the clock a time may be that another host wrote down: no two clocks are the same. One that is further
+/// ahead was written by a clock that was wrong.
+pub const AHEAD_MAX: Duration = Duration::minutes(5);
+
 /// Text that is not the name of an IANA time zone.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("not the name of an IANA time zone, such as America/New_York")]

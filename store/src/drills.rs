@@ -10,6 +10,7 @@ use bedside_protocol::drill;
 use bedside_protocol::duty::Lane;
 use bedside_protocol::id::{ClinicId, DutyId};
 use bedside_protocol::people::keepers;
+use bedside_protocol::time::AHEAD_MAX;
 use bedside_protocol::watch::Subject;
 use chrono::Duration;
 use diesel::prelude::*;
@@ -29,6 +30,9 @@ use crate::transaction::Tx;
 /// The kind of the duty.
 const KIND: &str = "drill";
 
+/// When the next is expected after one that does not say so, milliseconds: drills are held daily where nothing else is set.
+const DAY_MS: i64 = 24 * 60 * 60 * 1000;
+
 /// What is kept with the duty.
 #[derive(Debug, Clone, Copy, Serialize, Deserialize)]
 struct Drill {
@@ -45,6 +49,11 @@ pub struct DrillStanding {
     pub overdue_for: Option<Duration>,
 }
 
+/// Times after this one were written by a clock that was wrong, and count for nothing.
+fn believed_until(tx: &Tx<'_>) -> i64 {
+    to_ms(tx.now + AHEAD_MAX)
+}
+
 fn open_drills_of(tx: &mut Tx<'_>, clinic: &str) -> Result<Vec<String>, Stop> {
     let open = duties::kind.eq(KIND).and(duties::state.eq("open"));
     Ok(duties::table
@@ -55,7 +64,12 @@ fn open_drills_of(tx: &mut Tx<'_>, clinic: &str) -> Result<Vec<String>, Stop> {
 
 fn open_drill(tx: &mut Tx<'_>, clinic: ClinicId, every: Duration) -> Result<bool, Stop> {
     let id = clinic.to_string();
-    let unfinished = open_drills_of(tx, &id)?.len();
+    let open = duties::kind.eq(KIND).and(duties::state.eq("open"));
+    let unfinished: i64 = duties::table
+        .filter(duties::subject_id.eq(&id).and(open))
+        .filter(duties::due_at.le(believed_until(tx)))
+        .count()
+        .get_result(tx.connection)?;
     let waiting: i64 = messages::table
         .filter(messages::subject_id.eq(&id).and(messages::finished_at.is_null()))
         .count()
@@ -95,13 +109,15 @@ fn open_drill(tx: &mut Tx<'_>, clinic: ClinicId, every: Duration) -> Result<bool
 /// When a drill's mail was last accepted, by clinic, milliseconds.
 fn accepted(tx: &mut Tx<'_>, clinics: &[String]) -> Result<HashMap<String, i64>, Stop> {
     let mut accepted: HashMap<String, i64> = HashMap::new();
+    let until = believed_until(tx);
     macro_rules! add {
         ($table:ident) => {
             let rows: Vec<(Option<String>, Option<i64>)> = $table::table
                 .filter(
                     $table::subject_id
                         .eq_any(clinics)
-                        .and($table::state.eq("sent")),
+                        .and($table::state.eq("sent"))
+                        .and($table::finished_at.le(until)),
                 )
                 .group_by($table::subject_id)
                 .select(($table::subject_id, diesel::dsl::max($table::finished_at)))
@@ -122,12 +138,14 @@ fn accepted(tx: &mut Tx<'_>, clinics: &[String]) -> Result<HashMap<String, i64>,
 
 fn standing(tx: &mut Tx<'_>) -> Result<DrillStanding, Stop> {
     let clinics: Vec<String> = clinics::table.select(clinics::id).load(tx.connection)?;
+    let until = believed_until(tx);
     let drills = || {
         duties::table.filter(
             duties::subject_id
                 .eq_any(&clinics)
                 .and(duties::kind.eq(KIND))
-                .and(duties::state.ne("excused")),
+                .and(duties::state.ne("excused"))
+                .and(duties::due_at.le(until)),
         )
     };
     let latest: Vec<(String, Option<i64>, Option<i64>)> = drills()
@@ -154,10 +172,10 @@ fn standing(tx: &mut Tx<'_>) -> Result<DrillStanding, Stop> {
             .filter(duties::due_at.eq(last))
             .select(duties::doc)
             .first(tx.connection)?;
-        let drill: Drill = serde_json::from_str(&doc).map_err(|_| DatabaseError::Corrupt {
-            table: "duties",
-            row: clinic.clone(),
-        })?;
+        let drill: Drill = serde_json::from_str(&doc).unwrap_or_else(|_| {
+            tracing::error!(clinic, "a drill cannot be read; the next is waited for in a day");
+            Drill { every_ms: DAY_MS }
+        });
         let next = last.max(accepted.unwrap_or(last)) + drill.every_ms;
         let since = |at: i64| tx.now - from_ms(at);
         let overdue = owed.map(since).max(Some(since(next)));

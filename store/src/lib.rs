@@ -64,7 +64,7 @@ pub use keys::{CryptoFailure, Keys};
 pub use links::{LinkUse, StoredLink};
 pub use locks::Lock;
 pub use messages::{MESSAGES_MAX, MessageEntry, MessageFilter, MessagePage, MessageState};
-pub use on_call::{OnCallEntry, SetOnCallError};
+pub use on_call::{OnCallEntry, OnCallStanding, SetOnCallError};
 pub use outbox::{Claimed, ClaimedRow, Completion, CompletionResult, Made, OutboxRow, Recorded};
 pub use patients::NewPatient;
 pub use proof::{FindingPart, Unwatched, Wrong};

@@ -23,6 +23,16 @@ use crate::{roster, watch};
 /// A place on the on-call list to be set.
 pub type OnCallEntry = (OnCallPlace, PersonId);
 
+/// How the clinics with a session that is neither a draft nor over stand with whom to tell.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct OnCallStanding {
+    /// How many lack an active nurse, backup or fallback on their on-call list; of those with a roster, how many lack anybody
+    /// for an urgent case now, or a fallback.
+    pub reach_nobody: u64,
+    /// How many have a roster that cannot be read, so that their list stands alone.
+    pub unreadable_rosters: u64,
+}
+
 /// Why an on-call list was not set.
 #[derive(Debug, thiserror::Error)]
 pub enum SetOnCallError {
@@ -99,19 +109,33 @@ impl Store {
         })
     }
 
-    /// How many clinics with a session that is neither a draft nor over lack an active nurse, backup or fallback on their
-    /// on-call list; of those with a roster, how many lack anybody for an urgent case now, or a fallback. For readiness.
-    pub async fn count_clinics_without_on_call(&self) -> Result<u64, StoreError> {
+    /// How the clinics with a session that is neither a draft nor over stand. For readiness.
+    pub async fn on_call_standing(&self) -> Result<OnCallStanding, StoreError> {
         self.read_job(Scope::system(), |tx| {
-            let mut count = dialect::count_clinics_without_on_call(tx.connection)?.unsigned_abs();
+            let mut standing = OnCallStanding {
+                reach_nobody: dialect::count_clinics_without_on_call(tx.connection)?.unsigned_abs(),
+                unreadable_rosters: 0,
+            };
             for id in dialect::list_clinics_with_roster(tx.connection)? {
-                let clinic = id.parse().map_err(|_| DatabaseError::Corrupt {
-                    table: "rosters",
-                    row: id,
-                })?;
-                count += u64::from(roster::reaches_nobody(tx, clinic)?);
+                let found = match id.parse() {
+                    Ok(clinic) => roster::reaches_nobody(tx, clinic),
+                    Err(_) => Err(Stop::from(DatabaseError::Corrupt {
+                        table: "rosters",
+                        row: id.clone(),
+                    })),
+                };
+                let (nobody, unreadable) = match found {
+                    Err(Stop::Database(error @ DatabaseError::Corrupt { .. })) => {
+                        let error = &error as &dyn std::error::Error;
+                        tracing::error!(clinic = id, error, "who is on call in a clinic cannot be read");
+                        (true, false)
+                    }
+                    found => found?,
+                };
+                standing.reach_nobody += u64::from(nobody);
+                standing.unreadable_rosters += u64::from(unreadable);
             }
-            Ok(count)
+            Ok(standing)
         })
         .await
     }

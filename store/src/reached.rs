@@ -12,7 +12,7 @@ use bedside_protocol::notice::{About, Message, Notice, Recipient, Who};
 use bedside_protocol::people::{OnCallPerson, OnCallPlace, keepers};
 use bedside_protocol::record::{Fact, LinkTarget, NewLink};
 use bedside_protocol::roster::{is_test_due, is_test_overdue};
-use bedside_protocol::time::{Instant, Zone, minutes};
+use bedside_protocol::time::{AHEAD_MAX, Instant, Zone, minutes};
 use chrono::Duration;
 use diesel::prelude::*;
 use serde_json::json;
@@ -93,7 +93,9 @@ impl Store {
                 .and(
                     accounts::reached_at
                         .is_null()
-                        .or(accounts::reached_at.lt(accounts::test_asked_at)),
+                        .or(accounts::reached_at.lt(accounts::test_asked_at))
+                        // Written by a clock that was wrong, it says nothing.
+                        .or(accounts::reached_at.gt(to_ms(tx.now + AHEAD_MAX))),
                 );
             let count: i64 = accounts::table.filter(silent).count().get_result(tx.connection)?;
             Ok(count.unsigned_abs())

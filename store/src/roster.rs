@@ -37,6 +37,17 @@ pub struct KeptRoster {
     pub version: u64,
     /// The roster, the list under it, the clinic's zone and its active staff.
     pub plan: OnCallPlan,
+    /// Whether the roster cannot be read: then the list stands alone, and an edit replaces what is there.
+    pub unreadable: bool,
+}
+
+/// Who is on call now.
+#[derive(Debug, Clone, PartialEq)]
+pub struct OnCallNow {
+    /// By place and then in the order of the list.
+    pub turns: Vec<OnCallTurn>,
+    /// Whether there is a roster that cannot be read, so that the list stands alone.
+    pub roster_unreadable: bool,
 }
 
 /// Somebody on call.
@@ -57,16 +68,14 @@ pub struct GapsAhead {
     pub gaps: Vec<Gap>,
     /// How far was looked.
     pub until: Instant,
+    /// Whether the roster cannot be read, so that these are the gaps of the list alone.
+    pub unreadable: bool,
 }
 
 impl Store {
     /// A clinic's roster; an empty one of version 0 where there is none.
     pub async fn find_roster(&self, scope: Scope, clinic: ClinicId) -> Result<KeptRoster, StoreError> {
-        self.read_job(scope, move |tx| {
-            let (plan, version) = records::whole_plan(tx, clinic)?;
-            Ok(KeptRoster { version, plan })
-        })
-        .await
+        self.read_job(scope, move |tx| kept(tx, clinic)).await
     }
 
     /// Lets `rule` edit a clinic's roster, and keeps what it gives, which it has checked. The rule is given the roster as it
@@ -86,22 +95,21 @@ impl Store {
                 // Before anything is read: also who closes an account waits.
                 on_call::lock(tx, clinic)?;
                 tx.read_clocks();
-                let (plan, version) = records::whole_plan(tx, clinic)?;
-                let kept = KeptRoster { version, plan };
+                let kept = kept(tx, clinic)?;
                 let after = rule(&kept, tx.now)?;
-                if version > 0 && after == *kept.plan.roster {
-                    return Ok(version);
+                if kept.version > 0 && !kept.unreadable && after == *kept.plan.roster {
+                    return Ok(kept.version);
                 }
-                Ok(save(tx, clinic, version, &after)?)
+                Ok(save(tx, clinic, &kept, &after)?)
             })
         });
         Ok(edited.await?)
     }
 
-    /// Who is on call in a clinic now, with since when and until when, by place and then in the order of its list.
-    pub async fn list_turns(&self, scope: Scope, clinic: ClinicId) -> Result<Vec<OnCallTurn>, StoreError> {
+    /// Who is on call in a clinic now, with since when and until when.
+    pub async fn list_turns(&self, scope: Scope, clinic: ClinicId) -> Result<OnCallNow, StoreError> {
         self.read_job(scope, move |tx| {
-            let (plan, _) = records::whole_plan(tx, clinic)?;
+            let records::WholePlan { plan, unreadable, .. } = records::whole_plan(tx, clinic)?;
             let in_force = protocols::in_force(tx.connection, clinic)?;
             let rules = tx.shared.protocol(tx.connection, &in_force)?.roster.tested;
             let now = tx.now;
@@ -122,7 +130,10 @@ impl Store {
                 let tested = rules.map(|rules| roster::is_tested(reached_at, turn.since, now, &rules));
                 Some(OnCallTurn { person, turn, tested })
             };
-            Ok(turns.filter_map(with_contact).collect())
+            Ok(OnCallNow {
+                turns: turns.filter_map(with_contact).collect(),
+                roster_unreadable: unreadable,
+            })
         })
         .await
     }
@@ -130,15 +141,15 @@ impl Store {
     /// The gaps of the days ahead in a clinic, by the protocol in force.
     pub async fn list_roster_gaps(&self, scope: Scope, clinic: ClinicId) -> Result<GapsAhead, StoreError> {
         self.read_job(scope, move |tx| {
-            let (plan, _) = records::whole_plan(tx, clinic)?;
-            gaps_of(tx, clinic, &plan)
+            let whole = records::whole_plan(tx, clinic)?;
+            gaps_of(tx, clinic, &whole)
         })
         .await
     }
 
     /// Tells every clinic with a roster of gaps that came near: administrator and manager, else the fallback, by one mail
-    /// for all gaps. How many mails were written. A clinic whose roster cannot be read keeps no other from hearing; the first
-    /// fault is given when all others were told.
+    /// for all gaps, and of a roster that cannot be read. How many mails were written. A clinic that cannot be read keeps no
+    /// other from hearing; the first fault is given when all others were told.
     pub async fn tell_roster_gaps(&self) -> Result<usize, StoreError> {
         let clinics: Vec<String> = self
             .read_job(Scope::system(), |tx| {
@@ -160,15 +171,27 @@ impl Store {
     }
 }
 
-/// Whether nobody would hear of an urgent case in a clinic with a roster: nobody on call for it, or no fallback.
-pub(crate) fn reaches_nobody(tx: &mut Tx<'_>, clinic: ClinicId) -> Result<bool, Stop> {
-    let (plan, _) = records::whole_plan(tx, clinic)?;
+/// Whether nobody would hear of an urgent case in a clinic with a roster (nobody on call for it, or no fallback), and
+/// whether that roster cannot be read.
+pub(crate) fn reaches_nobody(tx: &mut Tx<'_>, clinic: ClinicId) -> Result<(bool, bool), Stop> {
+    let records::WholePlan { plan, unreadable, .. } = records::whole_plan(tx, clinic)?;
     let fallback = plan.holder(OnCallPlace::Fallback, tx.now);
-    Ok(fallback.people().is_empty() || roster::lacks_anybody(&plan, tx.now))
+    let nobody = fallback.people().is_empty() || roster::lacks_anybody(&plan, tx.now);
+    Ok((nobody, unreadable))
 }
 
-fn save(tx: &mut Tx<'_>, clinic: ClinicId, version: u64, roster: &Roster) -> Result<u64, Stop> {
+fn kept(tx: &mut Tx<'_>, clinic: ClinicId) -> Result<KeptRoster, Stop> {
+    let whole = records::whole_plan(tx, clinic)?;
+    Ok(KeptRoster {
+        version: whole.version,
+        plan: whole.plan,
+        unreadable: whole.unreadable,
+    })
+}
+
+fn save(tx: &mut Tx<'_>, clinic: ClinicId, before: &KeptRoster, roster: &Roster) -> Result<u64, Stop> {
     let id = clinic.to_string();
+    let version = before.version;
     let next = version + 1;
     let kept_version = i64::try_from(next).unwrap_or(i64::MAX);
     let doc_sealed = seal::seal_json(&tx.shared.keys, records::sealed_at(&id), roster)?;
@@ -192,18 +215,23 @@ fn save(tx: &mut Tx<'_>, clinic: ClinicId, version: u64, roster: &Roster) -> Res
             ))
             .execute(tx.connection)?;
     }
-    let fact = Fact::new("roster.set", json!({ "version": next, "roster": roster }));
+    let mut detail = json!({ "version": next, "roster": roster });
+    if before.unreadable {
+        detail["replaced_unreadable"] = json!(true);
+    }
+    let fact = Fact::new("roster.set", detail);
     audit::append(tx, &Chain::Clinic(clinic), None, &[fact])?;
     watch::wake_clinic(tx, clinic, Lane::Escalation)?;
     Ok(next)
 }
 
-fn gaps_of(tx: &mut Tx<'_>, clinic: ClinicId, plan: &OnCallPlan) -> Result<GapsAhead, Stop> {
+fn gaps_of(tx: &mut Tx<'_>, clinic: ClinicId, whole: &records::WholePlan) -> Result<GapsAhead, Stop> {
     let in_force = protocols::in_force(tx.connection, clinic)?;
     let rules = &tx.shared.protocol(tx.connection, &in_force)?.roster;
     Ok(GapsAhead {
-        gaps: roster::gaps_ahead(plan, tx.now, rules),
+        gaps: roster::gaps_ahead(&whole.plan, tx.now, rules),
         until: tx.now + Duration::days(i64::from(rules.look_ahead_days)),
+        unreadable: whole.unreadable,
     })
 }
 
@@ -221,9 +249,14 @@ fn tell_gaps(tx: &mut Tx<'_>, clinic: ClinicId) -> Result<usize, Stop> {
         table: "rosters",
         row: clinic.to_string(),
     };
-    let told: Vec<Told> = serde_json::from_str(&told).map_err(corrupt)?;
-    let (plan, _) = records::whole_plan(tx, clinic)?;
-    let gaps = gaps_of(tx, clinic, &plan)?.gaps;
+    // What was told and cannot be read is told once more.
+    let told: Vec<Told> = serde_json::from_str(&told).unwrap_or_default();
+    let whole = records::whole_plan(tx, clinic)?;
+    if whole.unreadable {
+        return tell_unreadable(tx, clinic, &whole.plan);
+    }
+    let gaps = gaps_of(tx, clinic, &whole)?.gaps;
+    let plan = whole.plan;
     let in_force = protocols::in_force(tx.connection, clinic)?;
     let protocol = tx.shared.protocol(tx.connection, &in_force)?;
     let (to_tell, after) = roster::to_tell(&gaps, &told, tx.now, &protocol.roster);
@@ -253,6 +286,33 @@ fn tell_gaps(tx: &mut Tx<'_>, clinic: ClinicId) -> Result<usize, Stop> {
             },
             not_before: tx.now,
             stale_after: to_tell.iter().map(|gap| gap.until).max(),
+            thread: None,
+        })
+        .collect();
+    outbox::insert(tx, clinic, None, &notices)?;
+    Ok(notices.len())
+}
+
+/// Once a day of the clinic, until the roster is set anew.
+fn tell_unreadable(tx: &mut Tx<'_>, clinic: ClinicId, plan: &OnCallPlan) -> Result<usize, Stop> {
+    let today = plan.zone.date_of(tx.now);
+    let notices: Vec<Notice> = keepers(plan, tx.now)
+        .into_iter()
+        .map(|person| Notice {
+            id: tx.new_id(),
+            key: format!("roster-unreadable:{clinic}:{today}:{}", person.person),
+            lane: Lane::Digest,
+            to: Recipient {
+                who: Who::Staff(person.person),
+                email: person.email,
+            },
+            about: About::Information,
+            message: Message::RosterUnreadable {
+                at: tx.now,
+                zone: plan.zone,
+            },
+            not_before: tx.now,
+            stale_after: None,
             thread: None,
         })
         .collect();

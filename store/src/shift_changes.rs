@@ -72,7 +72,7 @@ impl Store {
             return Ok(cases);
         }
         self.read_job(Scope::system(), move |tx| {
-            let (plan, _) = records::whole_plan(tx, clinic)?;
+            let plan = records::whole_plan(tx, clinic)?.plan;
             let now = tx.now;
             cases.retain(|open| {
                 let taken = open.case.state.taken();

@@ -5,7 +5,7 @@
 
 use std::str::FromStr as _;
 
-use bedside_protocol::time::{Instant, minutes};
+use bedside_protocol::time::{AHEAD_MAX, Instant, minutes};
 use chrono::Duration;
 use cron::Schedule;
 
@@ -61,9 +61,10 @@ impl Timetable {
         self.0.after(&after).find(|at| *at > after)
     }
 
-    /// Whether a firing came since it ran last.
+    /// Whether a firing came since it ran last. A last time well ahead of this clock was written by one that was wrong: waiting
+    /// for it could mean waiting for days, so it counts as none.
     pub fn is_due(&self, last_run_at: Instant, now: Instant) -> bool {
-        self.next_after(last_run_at).is_some_and(|at| at <= now)
+        last_run_at > now + AHEAD_MAX || self.next_after(last_run_at).is_some_and(|at| at <= now)
     }
 }
 
@@ -181,8 +182,10 @@ mod tests {
         assert!(!nightly.is_due(now, now));
         assert!(!nightly.is_due(now, instant("2026-11-22T03:40:59Z")));
         assert!(nightly.is_due(now, instant("2026-11-22T03:41:00Z")));
-        // A clock that jumped back runs nothing again.
-        assert!(!nightly.is_due(now, last));
+        // Another host's clock may be a little ahead; what is further ahead was never so.
+        assert!(!nightly.is_due(now, now - minutes(5)));
+        assert!(nightly.is_due(now, now - minutes(5) - Duration::seconds(1)));
+        assert!(nightly.is_due(now, last));
     }
 
     #[test]

@@ -43,6 +43,9 @@ pub struct PlaceBody {
 pub struct OnCallListView {
     /// By place, in the order in which people are told.
     pub places: Vec<OnCallView>,
+    /// There is a roster and it cannot be read: the on-call list stands alone until it is set anew.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub roster_unreadable: bool,
 }
 
 /// The clinic's staff.
@@ -60,11 +63,12 @@ pub async fn on_call(app: Data<App>, staff: Staff) -> Result<HttpResponse, ApiEr
 }
 
 async fn list(app: &App, staff: &Staff) -> Result<HttpResponse, ApiError> {
-    let turns = app.store.list_turns(staff.scope(), staff.clinic).await?;
+    let now = app.store.list_turns(staff.scope(), staff.clinic).await?;
     let refused = app.store.refused_addresses(staff.scope(), staff.clinic).await?;
     let view = |turn: &OnCallTurn| OnCallView::of(turn, &refused);
     Ok(ok(&OnCallListView {
-        places: turns.iter().map(view).collect(),
+        places: now.turns.iter().map(view).collect(),
+        roster_unreadable: now.roster_unreadable,
     }))
 }
 

@@ -5,7 +5,7 @@
 use actix_web::web::{self, Data, ServiceConfig};
 use actix_web::{HttpResponse, get};
 use bedside_protocol::duty::Lane;
-use bedside_store::{DatabaseError, DrillStanding, FindingPart, Store, StoreError};
+use bedside_store::{DatabaseError, DrillStanding, FindingPart, OnCallStanding, Store, StoreError};
 use chrono::Duration;
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -144,7 +144,7 @@ pub(crate) struct Findings {
     unsent_prompt: Option<Duration>,
     unheard: Option<Duration>,
     pub(crate) failing_subjects: u64,
-    without_on_call: u64,
+    on_call: OnCallStanding,
     silent_on_call: u64,
     unwatched: u64,
     audit_faults: u64,
@@ -160,7 +160,7 @@ pub(crate) async fn look(store: &Store) -> Result<Findings, StoreError> {
         unsent_prompt: store.oldest_unsent(Lane::Session).await?,
         unheard: store.oldest_unheard_case().await?,
         failing_subjects: store.count_failing_subjects().await?,
-        without_on_call: store.count_clinics_without_on_call().await?,
+        on_call: store.on_call_standing().await?,
         silent_on_call: store.count_silent_on_call().await?,
         unwatched: store.count_findings(FindingPart::Duties).await?,
         audit_faults: store.count_findings(FindingPart::Audit).await?,
@@ -221,15 +221,19 @@ pub(crate) fn judge(findings: &Findings, alive_within: Duration) -> ReadyView {
     } else {
         "one or more cannot be worked on again and again; look at the worker's log"
     };
-    let (filled, silent) = (findings.without_on_call == 0, findings.silent_on_call > 0);
-    let on_call = match (filled, silent) {
-        (false, _) => {
-            "a clinic with a session lacks an active nurse, backup or fallback; set its on-call list"
-        }
-        (true, true) => {
-            "somebody on call did not answer a test message; call them, or put somebody else on call"
-        }
-        (true, false) => "every clinic with a session has nurse, backup and fallback",
+    let OnCallStanding {
+        reach_nobody,
+        unreadable_rosters,
+    } = findings.on_call;
+    let reached = (reach_nobody, unreadable_rosters, findings.silent_on_call) == (0, 0, 0);
+    let on_call = if reach_nobody > 0 {
+        "a clinic with a session lacks an active nurse, backup or fallback; set its on-call list"
+    } else if unreadable_rosters > 0 {
+        "a clinic's roster cannot be read and its on-call list stands alone; set the roster anew"
+    } else if findings.silent_on_call > 0 {
+        "somebody on call did not answer a test message; call them, or put somebody else on call"
+    } else {
+        "every clinic with a session has nurse, backup and fallback"
     };
     // It begins before the workers count as dead; the heartbeat of one that is back is younger than its last cycle.
     let stands_in = findings.standby_silent_for.is_some_and(|stood_in| {
@@ -270,7 +274,7 @@ pub(crate) fn judge(findings: &Findings, alive_within: Duration) -> ReadyView {
         PartView::new("prompts", prompted, findings.unsent_prompt, prompts),
         PartView::new("drill", drilled, proven_ago, drill),
         PartView::new("subjects", subjects_work, None, subjects),
-        PartView::new("on_call", filled && !silent, None, on_call),
+        PartView::new("on_call", reached, None, on_call),
         PartView::new("audit", audit_holds, None, audit),
         PartView::new("clock", clock_agrees, None, clock),
     ];
@@ -298,7 +302,7 @@ mod tests {
             change(&mut findings);
             findings
         };
-        let cases: [(Findings, &[&str]); 20] = [
+        let cases: [(Findings, &[&str]); 21] = [
             (well, &[]),
             (with(|it| it.unsent = Some(Duration::seconds(60))), &[]),
             (with(|it| it.unheard = Some(Duration::seconds(59))), &[]),
@@ -328,7 +332,8 @@ mod tests {
                 &["drill"],
             ),
             (with(|it| it.failing_subjects = 1), &["subjects"]),
-            (with(|it| it.without_on_call = 1), &["on_call"]),
+            (with(|it| it.on_call.reach_nobody = 1), &["on_call"]),
+            (with(|it| it.on_call.unreadable_rosters = 1), &["on_call"]),
             (with(|it| it.silent_on_call = 1), &["on_call"]),
             (with(|it| it.unwatched = 1), &["duties"]),
             (with(|it| it.audit_faults = 1), &["audit"]),
@@ -346,7 +351,7 @@ mod tests {
             ),
             (with(|it| it.standby_silent_for = Some(Duration::seconds(6))), &[]),
             (
-                with(|it| (it.failing_subjects, it.without_on_call) = (2, 2)),
+                with(|it| (it.failing_subjects, it.on_call.reach_nobody) = (2, 2)),
                 &["subjects", "on_call"],
             ),
         ];

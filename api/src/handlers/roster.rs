@@ -4,6 +4,7 @@ use actix_web::web::Data;
 use actix_web::{HttpRequest, HttpResponse, get, post, put};
 use bedside_protocol::id::PersonId;
 use bedside_protocol::people::OnCallPlace;
+use bedside_protocol::refusal::Refusal;
 use bedside_protocol::roster::{
     self, Cover, CoverRequest, Holiday, Hours, LocalMoment, Roster, Rotation, Shift, Weekday,
 };
@@ -222,7 +223,7 @@ pub struct CoverMeBody {
     pub until: When,
 }
 
-/// The roster, and the on-call list under it.
+/// The roster, and the on-call list under it. One that cannot be read says so, and its version is that which an edit names.
 #[utoipa::path(tag = "clinic", responses(
     (status = 200, body = RosterView, headers(("etag" = String))),
 ))]
@@ -285,6 +286,12 @@ pub async fn cover(app: Data<App>, staff: Staff, body: Body<CoverMeBody>) -> Res
     let covered = app
         .store
         .edit_roster(scope, staff.clinic, once, move |kept, now| {
+            if kept.unreadable {
+                return Err(Refusal::wrong_state(
+                    "roster-unreadable",
+                    "the roster cannot be read; whoever keeps it has to set it anew first",
+                ));
+            }
             Ok(roster::cover(&kept.plan, request, now)?)
         });
     let replayed = covered.await?.replayed;

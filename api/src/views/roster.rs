@@ -26,6 +26,9 @@ pub struct RosterView {
     pub covers: Vec<CoverView>,
     /// Days on which a place is somebody else's or nobody's.
     pub holidays: Vec<HolidayView>,
+    /// There is a roster and it cannot be read: the list stands alone. Setting a roster replaces it.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub unreadable: bool,
 }
 
 impl RosterView {
@@ -40,6 +43,7 @@ impl RosterView {
             shifts: roster.shifts.iter().map(ShiftView::of).collect(),
             covers: roster.covers.iter().map(CoverView::of).collect(),
             holidays: roster.holidays.iter().map(HolidayView::of).collect(),
+            unreadable: kept.unreadable,
         }
     }
 }
@@ -206,6 +210,9 @@ pub struct GapListView {
     pub gaps: Vec<GapView>,
     /// How far was looked.
     pub looked_until: DateTime<Utc>,
+    /// There is a roster and it cannot be read: these are the gaps of the on-call list.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub roster_unreadable: bool,
 }
 
 impl GapListView {
@@ -214,6 +221,7 @@ impl GapListView {
         Self {
             gaps: ahead.gaps.iter().map(GapView::of).collect(),
             looked_until: ahead.until,
+            roster_unreadable: ahead.unreadable,
         }
     }
 }

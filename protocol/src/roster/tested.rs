@@ -1,15 +1,22 @@
 //! Whether somebody on call can be reached: they answered a test message, or acted by the link of a mail, since their present
 //! turn began or shortly before, and not too long ago (PROTOCOL 4.1 `on_call_tested`, FEATURES 76).
+//!
+//! A time well ahead of the clock was written by one that was wrong. They were reached then, but nobody knows when: so it keeps no
+//! test from being sent and no silence from being told, as it would until the clock catches up.
 
 use chrono::Duration;
 
 use super::OnCallPlan;
 use crate::document::TestedRules;
 use crate::people::{OnCallPerson, OnCallPlace};
-use crate::time::{Instant, minutes};
+use crate::time::{AHEAD_MAX, Instant, minutes};
 
 /// The places without whose holders no dose opens.
 const ASKED_FOR: [OnCallPlace; 2] = [OnCallPlace::Nurse, OnCallPlace::Backup];
+
+fn believed(at: Option<Instant>, now: Instant) -> Option<Instant> {
+    at.filter(|at| *at <= now + AHEAD_MAX)
+}
 
 /// The first instant that counts for a turn that began at `since`; without a roster nobody's turn begins.
 fn counts_from(since: Option<Instant>, now: Instant, within_h: i64, rules: &TestedRules) -> Instant {
@@ -36,7 +43,8 @@ pub fn is_test_due(
     rules: &TestedRules,
 ) -> bool {
     let from = counts_from(since, now, rules.again_after_h, rules);
-    [reached_at, asked_at].into_iter().flatten().all(|at| at < from)
+    let known = [reached_at, asked_at].into_iter();
+    known.filter_map(|at| believed(at, now)).all(|at| at < from)
 }
 
 /// Whether a test message has waited too long for its answer.
@@ -46,8 +54,9 @@ pub fn is_test_overdue(
     now: Instant,
     rules: &TestedRules,
 ) -> bool {
-    asked_at.is_some_and(|asked| {
-        reached_at.is_none_or(|reached| reached < asked) && now >= asked + minutes(rules.answer_within_min)
+    believed(asked_at, now).is_some_and(|asked| {
+        believed(reached_at, now).is_none_or(|reached| reached < asked)
+            && now >= asked + minutes(rules.answer_within_min)
     })
 }
 

@@ -53,6 +53,7 @@ fn an_answer_counts_from_an_hour_before_the_turn_and_for_seven_days() {
             "28T12:00",
             false,
         ),
+        ("by a clock a little ahead", "28T12:05", "", "28T12:00", true),
         (
             "in a turn of ten days, eight days ago",
             "20T12:00",
@@ -107,6 +108,14 @@ fn a_test_is_sent_once_a_turn_and_a_day_before_the_last_answer_grows_old() {
             false,
         ),
         (
+            "asked and reached by a clock that was wrong",
+            "29T12:00",
+            "29T11:00",
+            "",
+            "28T12:00",
+            true,
+        ),
+        (
             "asked in this turn",
             "27T08:00",
             "28T08:00",
@@ -132,6 +141,13 @@ fn silence_is_told_half_an_hour_after_the_question() {
         ("half an hour ago", "", "28T11:30", "28T12:00", true),
         ("a minute less", "", "28T11:31", "28T12:00", false),
         ("answered", "28T11:31", "28T11:30", "28T12:30", false),
+        (
+            "answered by a clock that was wrong",
+            "29T12:00",
+            "28T11:30",
+            "28T12:00",
+            true,
+        ),
         (
             "reached before it was asked",
             "28T11:29",

@@ -1,7 +1,7 @@
 //! Who is on call: the clinic's list, and its roster where it has one, at the transaction's clinical now.
 //!
-//! Guarantees: a roster that cannot be read, and somebody of it whose account cannot be, are left out and logged, so that
-//! the list stands and somebody hears of a case; a clinic without a roster is told of by its list alone.
+//! Guarantees: a roster that cannot be read, and somebody of it or of the list whose account cannot be, are left out and
+//! logged, so that the rest stands and somebody hears of a case; a clinic without a roster is told of by its list alone.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -39,8 +39,8 @@ pub(crate) fn renew(around: &mut Surroundings, now: Instant) {
 /// A clinic, and who is on call in it.
 pub(super) fn of(tx: &Tx<'_>, id: ClinicId, parts: &ClinicParts) -> Result<OnCall, Stop> {
     let clinic = clinic(id, parts)?;
-    let listed = listed_in(tx, parts)?;
-    let Some((_, roster)) = load::or_nothing(id, roster(tx, parts))? else {
+    let listed = listed_in(tx, id, parts)?;
+    let Some(roster) = kept_roster(tx, parts)?.and_then(|kept| kept.roster) else {
         return Ok(OnCall {
             clinic,
             people: listed,
@@ -69,19 +69,36 @@ pub(crate) fn people(tx: &mut Tx<'_>, clinic: ClinicId) -> Result<Vec<OnCallPers
     Ok(now(tx, clinic)?.people)
 }
 
-/// The plan of a clinic with all of its active staff, and the version of its roster; 0 where it has none.
-pub(crate) fn whole_plan(tx: &mut Tx<'_>, id: ClinicId) -> Result<(OnCallPlan, u64), Stop> {
+/// The plan of a clinic with all of its active staff.
+pub(crate) struct WholePlan {
+    /// Without a roster, or with one that cannot be read, the list stands alone.
+    pub plan: OnCallPlan,
+    /// The version of the roster; 0 where the clinic has none.
+    pub version: u64,
+    /// Whether there is a roster that cannot be read.
+    pub unreadable: bool,
+}
+
+/// The plan of a clinic with all of its active staff.
+pub(crate) fn whole_plan(tx: &mut Tx<'_>, id: ClinicId) -> Result<WholePlan, Stop> {
     let parts = ClinicParts::of_clinic(tx, id)?;
-    let (version, roster) = roster(tx, &parts)?.unwrap_or_default();
+    let kept = kept_roster(tx, &parts)?;
+    let version = kept.as_ref().map_or(0, |kept| kept.version);
+    let unreadable = kept.as_ref().is_some_and(|kept| kept.roster.is_none());
+    let roster = kept.and_then(|kept| kept.roster).unwrap_or_default();
     let staff = staff(tx, id, &parts, |_| true)?;
-    let listed = listed_in(tx, &parts)?;
-    Ok((plan(&clinic(id, &parts)?, &listed, roster, staff), version))
+    let listed = listed_in(tx, id, &parts)?;
+    Ok(WholePlan {
+        plan: plan(&clinic(id, &parts)?, &listed, roster, staff),
+        version,
+        unreadable,
+    })
 }
 
 /// The on-call list, by place and then in its own order. Somebody whose account was closed is not on it.
 pub(crate) fn listed(tx: &mut Tx<'_>, clinic: ClinicId) -> Result<Vec<OnCallPerson>, Stop> {
     let parts = ClinicParts::of_clinic(tx, clinic)?;
-    listed_in(tx, &parts)
+    listed_in(tx, clinic, &parts)
 }
 
 fn plan(clinic: &Clinic, listed: &[OnCallPerson], roster: Roster, staff: Staff) -> OnCallPlan {
@@ -102,15 +119,35 @@ fn clinic(id: ClinicId, parts: &ClinicParts) -> Result<Clinic, Stop> {
     load::clinic_of(&row.id, texts.map(|text| text.as_deref().unwrap_or_default()))
 }
 
-/// The roster, with its version.
-fn roster(tx: &Tx<'_>, parts: &ClinicParts) -> Result<Option<(u64, Roster)>, Stop> {
-    let row = parts.of("rosters").next();
-    row.map(|row| {
-        let sealed = row.sealed.as_deref().unwrap_or_default();
-        let roster = seal::open_json(&tx.shared.keys, sealed_at(&row.id), sealed)?;
-        Ok((row.number.unwrap_or_default().unsigned_abs(), roster))
-    })
-    .transpose()
+/// A clinic's roster as its row has it.
+struct Kept {
+    version: u64,
+    /// `None` where it cannot be read, which is logged.
+    roster: Option<Roster>,
+}
+
+fn kept_roster(tx: &Tx<'_>, parts: &ClinicParts) -> Result<Option<Kept>, Stop> {
+    let Some(row) = parts.of("rosters").next() else {
+        return Ok(None);
+    };
+    let sealed = row.sealed.as_deref().unwrap_or_default();
+    let roster = match seal::open_json(&tx.shared.keys, sealed_at(&row.id), sealed) {
+        Ok(roster) => Some(roster),
+        Err(error @ DatabaseError::Corrupt { .. }) => {
+            let error = &error as &dyn std::error::Error;
+            tracing::error!(
+                clinic = row.id,
+                error,
+                "a roster cannot be read; the on-call list stands"
+            );
+            None
+        }
+        Err(error) => return Err(error.into()),
+    };
+    Ok(Some(Kept {
+        version: row.number.unwrap_or_default().unsigned_abs(),
+        roster,
+    }))
 }
 
 /// Where a clinic's roster is sealed.
@@ -168,11 +205,11 @@ pub(super) fn licences(
     load::or_nothing(clinic, profile.map(|profile| profile.licences))
 }
 
-fn listed_in(tx: &Tx<'_>, parts: &ClinicParts) -> Result<Vec<OnCallPerson>, Stop> {
+fn listed_in(tx: &Tx<'_>, clinic: ClinicId, parts: &ClinicParts) -> Result<Vec<OnCallPerson>, Stop> {
     let listed = parts.of("on_call").map(|row| {
         let (person, contact) = contact(tx, row)?;
         let place = row.place.as_deref().and_then(load::named::<OnCallPlace>);
-        Ok(OnCallPerson {
+        Ok(Some(OnCallPerson {
             place: place.ok_or_else(|| DatabaseError::Corrupt {
                 table: "on_call",
                 row: row.id.clone(),
@@ -181,9 +218,12 @@ fn listed_in(tx: &Tx<'_>, parts: &ClinicParts) -> Result<Vec<OnCallPerson>, Stop
             name: contact.name,
             email: contact.email,
             reached_at: contact.reached_at,
-        })
+        }))
     });
-    let mut people = listed.collect::<Result<Vec<_>, Stop>>()?;
+    let mut people = Vec::new();
+    for person in listed {
+        people.extend(load::or_nothing(clinic, person)?);
+    }
     people.sort_by_key(|person| person.place);
     Ok(people)
 }

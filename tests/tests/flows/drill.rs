@@ -15,6 +15,8 @@ on_both_engines!(
     a_drill_that_no_tick_looks_at_is_red_though_the_mail_server_is_well,
     drills_that_are_no_longer_held_are_red_until_they_are_switched_off,
     of_two_workers_one_holds_the_drill,
+    a_drill_that_cannot_be_read_leaves_readiness_to_the_others,
+    what_a_clock_that_was_ahead_wrote_down_puts_no_drill_off,
 );
 
 const SUBJECT: &str = "Daily test: alarms reach you";
@@ -167,4 +169,42 @@ async fn of_two_workers_one_holds_the_drill(engine: Database) {
     tokio::join!(one.tick(), other.tick());
     clinic.cycle().await;
     assert_eq!(drilled(&server).len(), 1);
+}
+
+async fn a_drill_that_cannot_be_read_leaves_readiness_to_the_others(engine: Database) {
+    let server = SmtpServer::start(Script::new());
+    let mut clinic = drilling(engine, &server).await;
+    later(&mut clinic, Duration::seconds(1)).await;
+    clinic.execute("UPDATE duties SET doc = 'nonsense' WHERE kind = 'drill'");
+    assert!(clinic.red_parts().is_empty());
+    // The next is waited for as if it had said a day.
+    clinic.clocks.set_clinical(clinic.now() + Duration::hours(27));
+    clinic.cycle().await;
+    assert_eq!(clinic.red_parts(), ["drill"]);
+    assert!(later(&mut clinic, Duration::hours(24)).await);
+    assert!(clinic.red_parts().is_empty());
+}
+
+async fn what_a_clock_that_was_ahead_wrote_down_puts_no_drill_off(engine: Database) {
+    let server = SmtpServer::start(Script::new());
+    let mut clinic = drilling(engine, &server).await;
+    later(&mut clinic, Duration::seconds(1)).await;
+    let ten_days = 10 * 24 * 60 * 60 * 1000_i64;
+    // A worker whose clocks were ten days ahead held a drill, and everything else that housekeeping does.
+    clinic.execute(&format!(
+        "UPDATE housekeeping SET ran_at = ran_at + {ten_days}; \
+         UPDATE duties SET due_at = due_at + {ten_days} WHERE kind = 'drill'; \
+         UPDATE outbox SET finished_at = finished_at + {ten_days} WHERE state = 'sent'; \
+         UPDATE outbox_done SET finished_at = finished_at + {ten_days} WHERE state = 'sent'; \
+         UPDATE accounts SET reached_at = reached_at + {ten_days}, test_asked_at = test_asked_at + {ten_days}"
+    ));
+    let known = drilled(&server).len();
+    assert!(later(&mut clinic, Duration::days(1)).await, "the drill is held");
+    assert!(drilled(&server).len() > known);
+    let tests = server.received();
+    let tests = tests
+        .iter()
+        .filter(|mail| String::from_utf8_lossy(&mail.data).contains("Can you be reached"));
+    assert!(tests.count() > 0, "who is on call is asked");
+    assert!(!clinic.red_parts().contains(&"drill".to_owned()));
 }

@@ -18,6 +18,7 @@ on_both_engines!(
     who_is_covered_is_not_on_call_and_who_covers_is,
     two_edits_at_once_lose_nothing_and_every_fault_is_said_at_once,
     a_clinic_whose_roster_reaches_nobody_is_not_ready,
+    a_roster_that_cannot_be_read_leaves_the_list_is_told_and_can_be_set_anew,
     after_hours_the_named_contact_gets_the_case,
     another_clinic_sees_and_changes_its_own_roster_only,
 );
@@ -375,6 +376,92 @@ async fn a_clinic_whose_roster_reaches_nobody_is_not_ready(engine: Database) {
     );
     assert!(closed.await.expect("closed"));
     assert_eq!(play.clinic.red_parts(), ["on_call"]);
+}
+
+async fn a_roster_that_cannot_be_read_leaves_the_list_is_told_and_can_be_set_anew(engine: Database) {
+    let mut play = Play::planned(Clinic::open(engine).await).await;
+    let start = play.clinic.now();
+    let roster = rotation(&play.clinic, "nurse", "coordinator", "coordinator", start);
+    let roster = json!({"rotations": [roster]});
+    set_roster(&play.clinic, &roster).expect(200);
+    let coordinator = json!(play.clinic.id("coordinator"));
+    assert_eq!(on_call(&play.clinic, "nurse")[0]["person"], coordinator);
+    play.clinic.on_call_answers().await;
+    play.clinic.mailbox.fresh();
+    assert_eq!(play.clinic.red_parts(), Vec::<String>::new());
+    let bytes = play.clinic.database().some_bytes();
+    play.clinic
+        .execute(&format!("UPDATE rosters SET doc_sealed = {bytes}"));
+
+    // The list stands, and it is said.
+    let shown = play.clinic.staff("nurse").get("/v1/on-call").expect(200).json();
+    assert_eq!(shown["roster_unreadable"], json!(true));
+    assert_eq!(
+        on_call(&play.clinic, "nurse")[0]["person"],
+        json!(play.clinic.id("nurse"))
+    );
+    assert!(!on_call(&play.clinic, "fallback").is_empty());
+    let gaps = play
+        .clinic
+        .staff("nurse")
+        .get("/v1/roster/gaps")
+        .expect(200)
+        .json();
+    assert_eq!(gaps["roster_unreadable"], json!(true));
+    assert_eq!(play.clinic.red_parts(), ["on_call"]);
+    for _ in 0..2 {
+        play.clinic
+            .worker
+            .keep_house(Job::RosterGaps)
+            .await
+            .expect("a look");
+        play.clinic.cycle().await;
+    }
+    let mut told: Vec<String> = play
+        .clinic
+        .mailbox
+        .fresh()
+        .iter()
+        .filter(|mail| mail.subject == "The roster cannot be read")
+        .map(|mail| mail.to.clone())
+        .collect();
+    told.sort();
+    assert_eq!(
+        told,
+        ["administrator", "manager"].map(|role| play.clinic.address(role))
+    );
+    // A session is watched, and a case reaches the list's nurse.
+    play.until_dosed().await;
+    play.to_minute(40).await;
+    let mails = play.clinic.mailbox.fresh();
+    assert!(
+        escalations(&mails, &play.clinic.address("nurse")) > 0,
+        "{mails:?}"
+    );
+
+    // "Cover me" would make a roster of one cover; the whole is set anew by its version.
+    let cover = json!({"by": play.clinic.id("backup"), "from": play.clinic.now(), "until": play.clinic.now() + Duration::hours(1)});
+    let refused = play.clinic.staff("nurse").post("/v1/roster/cover", &cover);
+    assert_eq!(
+        (refused.status, refused.problem()),
+        (409, "roster-unreadable".to_owned())
+    );
+    let shown = play
+        .clinic
+        .staff("administrator")
+        .get("/v1/roster")
+        .expect(200)
+        .json();
+    assert_eq!(shown["unreadable"], json!(true));
+    set_roster(&play.clinic, &roster).expect(200);
+    assert_eq!(on_call(&play.clinic, "nurse")[0]["person"], coordinator);
+    let shown = play
+        .clinic
+        .staff("administrator")
+        .get("/v1/roster")
+        .expect(200)
+        .json();
+    assert_eq!(shown["unreadable"], Value::Null);
 }
 
 async fn after_hours_the_named_contact_gets_the_case(engine: Database) {

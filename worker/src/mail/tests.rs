@@ -283,6 +283,10 @@ fn every_message() -> Vec<(&'static str, Notice)> {
         ),
         ("roster_gaps", notice(staff(), Says::RosterGaps { gaps, zone })),
         (
+            "roster_unreadable",
+            notice(staff(), Says::RosterUnreadable { at, zone }),
+        ),
+        (
             "bundle_to_sitter",
             notice(sitter(), bundle(vec![sitter_task(false), sitter_task(true)])),
         ),

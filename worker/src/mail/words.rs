@@ -219,6 +219,12 @@ fn of_message(message: &Message, url: &dyn Fn(&str, LinkId) -> String) -> Words 
                 .fold(words, Words::saying)
                 .saying("Please fill the roster. Until then nothing can be planned or begun in these times.")
         }
+        Message::RosterUnreadable { at, zone } => Words::about("The roster cannot be read")
+            .saying(format!(
+                "At {} the program found that it cannot read your roster. Until it is set anew, the on-call list alone says who is told.",
+                moment(*zone, *at)
+            ))
+            .saying("Please see that the right people stand on the on-call list, and set the roster anew."),
         Message::Bundle { parts } => {
             let mut words = Words::about(format!("{} messages for you", parts.len()))
                 .saying(format!("This mail holds {} messages.", parts.len()));
