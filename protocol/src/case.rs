@@ -138,6 +138,9 @@ pub enum Cause {
         left: Vec<SessionId>,
         /// Sessions that are too near to another session or dose now.
         too_near: Vec<SessionId>,
+        /// Sessions for whose new time somebody is missing on call.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        unstaffed: Vec<SessionId>,
     },
     /// The patient took back a consent: their planned sessions do not open.
     ConsentWithdrawn {

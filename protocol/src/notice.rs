@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::case::{Level, OfferEnd};
 use crate::duty::Lane;
-use crate::id::{CaseId, DutyId, LinkId, NoticeId, PersonId, SitterId};
+use crate::id::{CaseId, DutyId, LinkId, NoticeId, PersonId, SessionId, SitterId};
 use crate::people::OnCallPlace;
 use crate::roster::Gap;
 use crate::time::{Instant, Zone};
@@ -237,6 +237,17 @@ pub enum Message {
         /// The clinic's zone.
         zone: Zone,
     },
+    /// To who keeps the roster and who plans: somebody is missing on call at the time of a planned session.
+    SessionUnstaffed {
+        /// The session.
+        session: SessionId,
+        /// Its planned moment.
+        planned_at: Instant,
+        /// Who is missing when, by its beginning.
+        gaps: Vec<Gap>,
+        /// The clinic's zone.
+        zone: Zone,
+    },
     /// To administrator and manager: the roster cannot be read, and the on-call list stands alone.
     RosterUnreadable {
         /// When it was found.
@@ -311,6 +322,7 @@ impl Message {
             Self::WatchIncomplete { .. } => "watch_incomplete",
             Self::ForInformation { .. } => "for_information",
             Self::RosterGaps { .. } => "roster_gaps",
+            Self::SessionUnstaffed { .. } => "session_unstaffed",
             Self::RosterUnreadable { .. } => "roster_unreadable",
             Self::Bundle { .. } => "bundle",
             Self::AccountLink { .. } => "account_link",

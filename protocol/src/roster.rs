@@ -29,7 +29,9 @@ mod tested;
 
 pub use check::check;
 pub use cover::{CoverRequest, cover};
-pub use gaps::{Gap, Needed, Told, gaps_ahead, lacks_anybody, missing_for_session, to_tell};
+pub use gaps::{
+    Gap, Needed, Told, Unstaffed, gaps_ahead, lacks_anybody, missing_for_session, to_tell, unstaffed,
+};
 pub use rotation::{Hours, Rotation, Weekday};
 pub use shift_change::next_on_duty;
 pub use stretches::{Holder, Stretch};

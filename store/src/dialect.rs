@@ -602,7 +602,7 @@ const HAS_A_LIVE_SESSION: &str = "EXISTS (SELECT 1 FROM sessions s WHERE s.clini
     ('scheduled', 'prep_open', 'ready', 'held', 'dosed', 'monitoring', 'emergency', 'unverified'))";
 
 /// The clinics that have a roster and a session that is neither a draft nor over.
-pub(crate) fn list_clinics_with_roster(connection: &mut AnyConnection) -> QueryResult<Vec<String>> {
+pub(crate) fn list_live_clinics_with_roster(connection: &mut AnyConnection) -> QueryResult<Vec<String>> {
     let rows: Vec<OneText> = diesel::sql_query(format!(
         "SELECT c.id AS value FROM clinics c JOIN rosters r ON r.clinic_id = c.id WHERE {HAS_A_LIVE_SESSION}"
     ))

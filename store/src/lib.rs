@@ -44,6 +44,7 @@ mod store;
 mod timeline;
 mod tokens;
 mod transaction;
+mod unstaffed;
 mod watch;
 mod worklist;
 mod write;

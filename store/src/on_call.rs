@@ -116,7 +116,7 @@ impl Store {
                 reach_nobody: dialect::count_clinics_without_on_call(tx.connection)?.unsigned_abs(),
                 unreadable_rosters: 0,
             };
-            for id in dialect::list_clinics_with_roster(tx.connection)? {
+            for id in dialect::list_live_clinics_with_roster(tx.connection)? {
                 let found = match id.parse() {
                     Ok(clinic) => roster::reaches_nobody(tx, clinic),
                     Err(_) => Err(Stop::from(DatabaseError::Corrupt {

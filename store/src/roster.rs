@@ -5,13 +5,15 @@
 //! were told is written in the transaction that writes the mails, so that neither a restart nor a second worker tells
 //! them again.
 
+use std::sync::Arc;
+
 use bedside_protocol::duty::Lane;
 use bedside_protocol::id::ClinicId;
 use bedside_protocol::notice::{About, Message, Notice, Recipient, Who};
 use bedside_protocol::people::{Contact, OnCallPerson, OnCallPlace};
 use bedside_protocol::record::Fact;
 use bedside_protocol::refusal::Refusal;
-use bedside_protocol::roster::{self, Gap, OnCallPlan, Roster, Told, Turn};
+use bedside_protocol::roster::{self, Gap, OnCallPlan, Roster, Told, Turn, Unstaffed};
 use bedside_protocol::time::Instant;
 use chrono::Duration;
 use diesel::prelude::*;
@@ -28,7 +30,7 @@ use crate::seal;
 use crate::store::Store;
 use crate::transaction::Tx;
 use crate::write::{DecideError, Done, Once, replayed_or};
-use crate::{on_call, outbox, protocols, watch};
+use crate::{on_call, outbox, protocols, unstaffed, watch};
 
 /// A roster as it is kept, with what it lies over.
 #[derive(Debug, Clone, PartialEq)]
@@ -70,6 +72,8 @@ pub struct GapsAhead {
     pub until: Instant,
     /// Whether the roster cannot be read, so that these are the gaps of the list alone.
     pub unreadable: bool,
+    /// Planned sessions of that time for which somebody is missing; none of a clinic without a roster.
+    pub sessions: Vec<Unstaffed>,
 }
 
 impl Store {
@@ -100,7 +104,13 @@ impl Store {
                 if kept.version > 0 && !kept.unreadable && after == *kept.plan.roster {
                     return Ok(kept.version);
                 }
-                Ok(save(tx, clinic, &kept, &after)?)
+                let version = save(tx, clinic, &kept, &after)?;
+                let plan = OnCallPlan {
+                    roster: Arc::new(after),
+                    ..kept.plan
+                };
+                unstaffed::tell(tx, clinic, &plan)?;
+                Ok(version)
             })
         });
         Ok(edited.await?)
@@ -142,23 +152,31 @@ impl Store {
     pub async fn list_roster_gaps(&self, scope: Scope, clinic: ClinicId) -> Result<GapsAhead, StoreError> {
         self.read_job(scope, move |tx| {
             let whole = records::whole_plan(tx, clinic)?;
-            gaps_of(tx, clinic, &whole)
+            let mut ahead = gaps_of(tx, clinic, &whole)?;
+            if whole.version > 0 {
+                ahead.sessions = unstaffed::of(tx, clinic, &whole.plan)?;
+            }
+            Ok(ahead)
+        })
+        .await
+    }
+
+    /// Every clinic with a roster, whether or not a session is planned there.
+    pub(crate) async fn list_clinics_with_roster(&self) -> Result<Vec<String>, StoreError> {
+        self.read_job(Scope::system(), |tx| {
+            let ids = rosters::table
+                .order(rosters::clinic_id)
+                .select(rosters::clinic_id);
+            Ok(ids.load(tx.connection)?)
         })
         .await
     }
 
     /// Tells every clinic with a roster of gaps that came near: administrator and manager, else the fallback, by one mail
-    /// for all gaps, and of a roster that cannot be read. How many mails were written. A clinic that cannot be read keeps no
+    /// for all gaps, of planned sessions that stand in one, and of a roster that cannot be read. How many mails were written. A clinic that cannot be read keeps no
     /// other from hearing; the first fault is given when all others were told.
     pub async fn tell_roster_gaps(&self) -> Result<usize, StoreError> {
-        let clinics: Vec<String> = self
-            .read_job(Scope::system(), |tx| {
-                let ids = rosters::table
-                    .order(rosters::clinic_id)
-                    .select(rosters::clinic_id);
-                Ok(ids.load(tx.connection)?)
-            })
-            .await?;
+        let clinics = self.list_clinics_with_roster().await?;
         let mut told = Ok(0);
         for clinic in clinics.iter().filter_map(|id| id.parse().ok()) {
             let written = self.write_job(Scope::system(), move |tx| Ok(tell_gaps(tx, clinic)?));
@@ -232,6 +250,7 @@ fn gaps_of(tx: &mut Tx<'_>, clinic: ClinicId, whole: &records::WholePlan) -> Res
         gaps: roster::gaps_ahead(&whole.plan, tx.now, rules),
         until: tx.now + Duration::days(i64::from(rules.look_ahead_days)),
         unreadable: whole.unreadable,
+        sessions: Vec::new(),
     })
 }
 
@@ -266,8 +285,9 @@ fn tell_gaps(tx: &mut Tx<'_>, clinic: ClinicId) -> Result<usize, Stop> {
             .set(rosters::told.eq(after))
             .execute(tx.connection)?;
     }
+    let of_sessions = unstaffed::tell(tx, clinic, &plan)?;
     if to_tell.is_empty() {
-        return Ok(0);
+        return Ok(of_sessions);
     }
     let notices: Vec<Notice> = keepers(&plan, tx.now)
         .into_iter()
@@ -290,7 +310,7 @@ fn tell_gaps(tx: &mut Tx<'_>, clinic: ClinicId) -> Result<usize, Stop> {
         })
         .collect();
     outbox::insert(tx, clinic, None, &notices)?;
-    Ok(notices.len())
+    Ok(of_sessions + notices.len())
 }
 
 /// Once a day of the clinic, until the roster is set anew.
@@ -321,7 +341,7 @@ fn tell_unreadable(tx: &mut Tx<'_>, clinic: ClinicId, plan: &OnCallPlan) -> Resu
 }
 
 /// Administrators and managers, each once; the fallback where there is nobody else.
-fn keepers(plan: &OnCallPlan, now: Instant) -> Vec<OnCallPerson> {
+pub(crate) fn keepers(plan: &OnCallPlan, now: Instant) -> Vec<OnCallPerson> {
     let on_call = plan.contacts_at(now);
     let at = |places: &[OnCallPlace]| -> Vec<OnCallPerson> {
         let mut seen = std::collections::BTreeSet::new();

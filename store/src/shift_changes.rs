@@ -11,7 +11,6 @@ use bedside_protocol::people::Caller;
 use bedside_protocol::roster;
 use bedside_protocol::watch::Subject;
 
-use crate::dialect;
 use crate::error::StoreError;
 use crate::records::on_call as records;
 use crate::scope::Scope;
@@ -23,11 +22,7 @@ impl Store {
     /// Offers every open case whose taker's shift is over to the next on duty who works on cases, in each clinic with a roster. How many were
     /// offered; the first fault is given when all others were looked at.
     pub async fn offer_at_shift_changes(&self) -> Result<usize, DecideError> {
-        let clinics = self
-            .read_job(Scope::system(), |tx| {
-                Ok(dialect::list_clinics_with_roster(tx.connection)?)
-            })
-            .await?;
+        let clinics = self.list_clinics_with_roster().await?;
         let mut offered = Ok(0);
         for clinic in clinics.iter().filter_map(|id| id.parse().ok()) {
             let cases = match self.list_cases_off_duty(clinic).await {

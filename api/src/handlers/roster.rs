@@ -302,7 +302,7 @@ pub async fn cover(app: Data<App>, staff: Staff, body: Body<CoverMeBody>) -> Res
     Ok(answer)
 }
 
-/// Stretches of the days ahead in which nobody is on call who is needed.
+/// Stretches of the days ahead in which nobody is on call who is needed, and the planned sessions that stand in one.
 #[utoipa::path(tag = "clinic", responses((status = 200, body = GapListView)))]
 #[get("/v1/roster/gaps")]
 pub async fn gaps(app: Data<App>, staff: Staff) -> Result<HttpResponse, ApiError> {

@@ -158,7 +158,11 @@ fn cause_text(about: About<'_>, cause: &Cause, clock: WallClock) -> String {
             )
         }
         Cause::NoAnswer { owed, .. } => format!("No answer to: {}", spaced(owed)),
-        Cause::ZoneChanged { left, too_near } => {
+        Cause::ZoneChanged {
+            left,
+            too_near,
+            unstaffed,
+        } => {
             let left = match left.len() {
                 0 => String::new(),
                 count => format!(
@@ -169,7 +173,13 @@ fn cause_text(about: About<'_>, cause: &Cause, clock: WallClock) -> String {
                 0 => String::new(),
                 count => format!("; {count} too near to another session or dose now"),
             };
-            format!("The patient is in another time zone: sessions keep their local time{left}{near}")
+            let unstaffed = match unstaffed.len() {
+                0 => String::new(),
+                count => format!("; {count} at a time for which somebody is missing on call"),
+            };
+            format!(
+                "The patient is in another time zone: sessions keep their local time{left}{near}{unstaffed}"
+            )
         }
         Cause::ConsentWithdrawn { text } => {
             let text = protocol

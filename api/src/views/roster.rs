@@ -213,6 +213,19 @@ pub struct GapListView {
     /// There is a roster and it cannot be read: these are the gaps of the on-call list.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub roster_unreadable: bool,
+    /// Planned sessions of that time for which somebody is missing, by their time. None of them can begin.
+    pub sessions: Vec<UnstaffedView>,
+}
+
+/// A planned session for which somebody is missing.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct UnstaffedView {
+    /// The session.
+    pub session: Uuid,
+    /// Its planned moment.
+    pub planned_at: DateTime<Utc>,
+    /// Who is missing when.
+    pub gaps: Vec<GapView>,
 }
 
 impl GapListView {
@@ -222,6 +235,15 @@ impl GapListView {
             gaps: ahead.gaps.iter().map(GapView::of).collect(),
             looked_until: ahead.until,
             roster_unreadable: ahead.unreadable,
+            sessions: ahead
+                .sessions
+                .iter()
+                .map(|it| UnstaffedView {
+                    session: it.session.uuid(),
+                    planned_at: it.planned_at,
+                    gaps: it.gaps.iter().map(GapView::of).collect(),
+                })
+                .collect(),
         }
     }
 }

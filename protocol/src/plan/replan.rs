@@ -13,6 +13,7 @@ use crate::id::{PersonId, PlanId, SessionId};
 use crate::planning::{call_off, live, next_ordinal, open_session, retime};
 use crate::record::{Decision, Fact, PatientRecord, RuleContext, SessionRecord};
 use crate::refusal::{Change, Refusal};
+use crate::roster::missing_for_session;
 use crate::session::{PlanSlot, Session};
 use crate::time::{Planned, Zone};
 
@@ -173,10 +174,21 @@ pub fn change_zone(
         changed.push(draft.decide());
     }
     let too_near = too_near(record, &times, &changed);
-    let detail = json!({"from": record.patient.zone, "to": zone, "left": &left, "too_near": &too_near});
+    let unstaffed = unstaffed(record, &changed, now);
+    let detail = json!({
+        "from": record.patient.zone, "to": zone, "left": &left, "too_near": &too_near, "unstaffed": &unstaffed,
+    });
     let (mut patient, ()) = at_patients_desk(record, context, |desk| {
         desk.fact("patient.zone", detail);
-        desk.signal(Level::P3, Cause::ZoneChanged { left, too_near }, None);
+        desk.signal(
+            Level::P3,
+            Cause::ZoneChanged {
+                left,
+                too_near,
+                unstaffed,
+            },
+            None,
+        );
     });
     patient.after.patient.zone = zone;
     CourseDecision {
@@ -204,6 +216,23 @@ fn too_near(
     };
     moved
         .filter(|session| near(session))
+        .map(|session| session.id)
+        .collect()
+}
+
+/// The sessions that the new zone brought into a gap of the roster.
+fn unstaffed(
+    record: &PatientRecord,
+    changed: &[Decision<SessionRecord>],
+    now: crate::time::Instant,
+) -> Vec<SessionId> {
+    let Some(plan) = &record.around.roster else {
+        return Vec::new();
+    };
+    let moved = changed.iter().map(|decision| &decision.after.session);
+    let rules = &record.around.protocol.roster;
+    moved
+        .filter(|session| !missing_for_session(plan, now, session.planned.at, rules).is_empty())
         .map(|session| session.id)
         .collect()
 }

@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Holder, OnCallPlan};
 use crate::document::RosterRules;
+use crate::id::SessionId;
 use crate::people::OnCallPlace;
 use crate::time::{Instant, minutes};
 
@@ -138,6 +139,46 @@ pub fn missing_for_session(
     needed
         .flat_map(|needed| plan.gaps(needed, from, until(needed), true))
         .collect()
+}
+
+/// A planned session for which somebody is missing.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Unstaffed {
+    /// The session.
+    pub session: SessionId,
+    /// Its planned moment.
+    pub planned_at: Instant,
+    /// Who is missing from when until when; never empty.
+    pub gaps: Vec<Gap>,
+    /// How many of the protocol's steps before a gap its time has reached: it is told anew at each.
+    pub steps_reached: usize,
+}
+
+/// Of the sessions planned for the days ahead, those for which somebody is missing: the roster was whole when they were planned,
+/// and was changed since, or somebody left, or the session came to another time.
+pub fn unstaffed(
+    plan: &OnCallPlan,
+    planned: &[(SessionId, Instant)],
+    now: Instant,
+    rules: &RosterRules,
+) -> Vec<Unstaffed> {
+    let until = now + Duration::days(i64::from(rules.look_ahead_days));
+    let ahead = planned.iter().filter(|(_, at)| (now..=until).contains(at));
+    let lacking = ahead.filter_map(|(session, planned_at)| {
+        // The whole of its window, so that a gap is the same one at each look.
+        let gaps = missing_for_session(plan, Instant::MIN_UTC, *planned_at, rules);
+        let reached = |before_h: &&u32| *planned_at <= now + minutes(i64::from(**before_h) * 60);
+        let unstaffed = Unstaffed {
+            session: *session,
+            planned_at: *planned_at,
+            gaps,
+            steps_reached: rules.gap_told_before_h.iter().filter(reached).count(),
+        };
+        Some(unstaffed).filter(|it| !it.gaps.is_empty())
+    });
+    let mut lacking: Vec<Unstaffed> = lacking.collect();
+    lacking.sort_by_key(|it| (it.planned_at, it.session));
+    lacking
 }
 
 /// Which of the gaps are to be told now, and what has been told after that.

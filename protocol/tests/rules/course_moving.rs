@@ -1,12 +1,15 @@
 //! Another zone, another time for one session, and one that is left out: as tables.
 
+use std::sync::Arc;
+
 use bedside_protocol::case::Cause;
 use bedside_protocol::checklist::AnswerValue;
-use bedside_protocol::people::{Caller, OnCallPlace, StaffRole};
+use bedside_protocol::people::{Caller, Contact, OnCallPerson, OnCallPlace, StaffRole};
 use bedside_protocol::plan::{self, CourseDecision, NewTime};
 use bedside_protocol::preparation;
 use bedside_protocol::record::{Decision, PatientRecord};
 use bedside_protocol::refusal::Refusal;
+use bedside_protocol::roster::{Holiday, OnCallPlan, Roster};
 use bedside_protocol::session::MoveCause::{self, Asked, Clinical, SitterDroppedOut};
 use bedside_protocol::time::Zone;
 
@@ -52,7 +55,8 @@ fn in_another_zone_a_session_keeps_its_local_time_unless_it_has_begun() {
         *told,
         Cause::ZoneChanged {
             left,
-            too_near: Vec::new()
+            too_near: Vec::new(),
+            unstaffed: Vec::new(),
         }
     );
 
@@ -290,5 +294,55 @@ fn in_another_zone_too_near_is_by_the_patients_own_plan() {
             panic!("{told:?}")
         };
         assert_eq!(too_near.len(), near, "{least_hours} hours");
+    }
+}
+
+#[test]
+fn a_session_that_another_zone_brings_into_a_gap_of_the_roster_is_named() {
+    // Nobody is the nurse on December 14.
+    for (holiday, lacking) in [
+        (Some("2026-12-14"), vec![2]),
+        (Some("2026-12-15"), vec![]),
+        (None, vec![]),
+    ] {
+        let mut play = CoursePlay::signed();
+        play.now = at("2026-12-06T15:00:00Z");
+        play.take(0);
+        let around = &mut play.record.around;
+        let contact = |it: &OnCallPerson| Contact {
+            name: it.name.clone(),
+            email: it.email.clone(),
+            reached_at: None,
+        };
+        around.roster = holiday.map(|on| {
+            let day = Holiday {
+                on: on.parse().unwrap(),
+                place: OnCallPlace::Nurse,
+                person: None,
+            };
+            Arc::new(OnCallPlan {
+                zone: around.clinic.zone,
+                list: around.on_call.iter().map(|it| (it.place, it.person)).collect(),
+                roster: Arc::new(Roster {
+                    holidays: vec![day],
+                    ..Roster::default()
+                }),
+                staff: around.on_call.iter().map(|it| (it.person, contact(it))).collect(),
+            })
+        });
+        let madrid = Zone::named("Europe/Madrid").unwrap();
+        let decision = play.with(nurse(), |play, context| {
+            plan::change_zone(&play.record, &play.sessions, madrid, context)
+        });
+        play.apply(decision);
+        let told = &play.record.watch.open_case().unwrap().signals[0].what;
+        let Cause::ZoneChanged { unstaffed, .. } = told else {
+            panic!("{told:?}")
+        };
+        let expected: Vec<_> = lacking
+            .iter()
+            .map(|index: &usize| play.sessions[*index].session.id)
+            .collect();
+        assert_eq!(*unstaffed, expected, "{holiday:?}");
     }
 }

@@ -95,6 +95,7 @@ fn what(notice: &Notice) -> String {
         Message::OnCallTest { .. } => "on-call test".into(),
         Message::OnCallSilent { .. } => "on call silent".into(),
         Message::RosterGaps { .. } => "roster gaps".into(),
+        Message::SessionUnstaffed { .. } => "session unstaffed".into(),
         Message::RosterUnreadable { .. } => "roster unreadable".into(),
         Message::Bundle { .. } => "bundle".into(),
         Message::AccountLink { .. } | Message::Test { .. } => "other".into(),

@@ -160,6 +160,7 @@ fn every_state_and_kind_has_the_name_of_its_tag() {
         Cause::ZoneChanged {
             left: Vec::new(),
             too_near: Vec::new(),
+            unstaffed: Vec::new(),
         },
     ] {
         assert_eq!(in_json(&cause, "cause"), cause.name());

@@ -4,14 +4,14 @@ use std::sync::Arc;
 
 use bedside_protocol::document::{ProtocolDocument, RosterRules};
 use bedside_protocol::gate::{self, ReasonCode};
-use bedside_protocol::id::PersonId;
+use bedside_protocol::id::{PersonId, SessionId};
 use bedside_protocol::people::{Contact, OnCallPlace};
 use bedside_protocol::planning;
 use bedside_protocol::record::SessionRecord;
 use bedside_protocol::refusal::Refusal;
 use bedside_protocol::roster::{
     CoverRequest, Gap, Needed, OnCallPlan, Roster, Staff, Told, check, cover, gaps_ahead,
-    missing_for_session, on_call_at, to_tell,
+    missing_for_session, on_call_at, to_tell, unstaffed,
 };
 use bedside_protocol::time::{Instant, Zone, minutes};
 use serde_json::{Value, json};
@@ -459,6 +459,49 @@ fn a_session_needs_nurse_and_backup_from_one_hour_before_until_six_after_and_som
         missing_for_session(&plan, noon - minutes(30), noon, &rules()).len(),
         3
     );
+}
+
+#[test]
+fn a_planned_session_in_a_gap_is_found_within_the_days_ahead_and_counts_the_steps_before_it() {
+    let gap = plan(json!({"holidays": [
+        {"on": "2026-12-01", "place": "nurse"}, {"on": "2026-12-09", "place": "nurse"},
+        {"on": "2026-12-20", "place": "nurse"},
+    ], "rotations": [
+        {"place": "backup", "people": [id(BEN)], "weekday": "monday", "at": "08:00:00", "starts_on": "2026-11-02"},
+    ]}));
+    let session = |number: u128| SessionId::from(uuid::Uuid::from_u128(number));
+    let planned = [
+        (session(4), local("2026-12-20 12:00:00")),
+        (session(3), local("2026-12-09 12:00:00")),
+        (session(2), local("2026-12-03 12:00:00")),
+        (session(1), local("2026-12-01 12:00:00")),
+    ];
+    // At each time: session, steps of the protocol (seven days, one day) that it has reached. The one of the 20th is too far.
+    let rows = [
+        ("2026-11-24 11:59:00", vec![(1, 0)]),
+        ("2026-11-24 12:00:00", vec![(1, 1)]),
+        ("2026-11-30 11:59:00", vec![(1, 1), (3, 0)]),
+        ("2026-11-30 12:00:00", vec![(1, 2), (3, 0)]),
+        ("2026-12-01 12:00:00", vec![(1, 2), (3, 0)]),
+        ("2026-12-01 12:01:00", vec![(3, 0)]),
+        ("2026-12-08 12:00:00", vec![(3, 2), (4, 0)]),
+    ];
+    for (now, expected) in rows {
+        let found = unstaffed(&gap, &planned, local(now), &rules());
+        let found: Vec<(SessionId, usize)> = found.iter().map(|it| (it.session, it.steps_reached)).collect();
+        let expected: Vec<_> = expected
+            .iter()
+            .map(|(number, steps)| (session(*number), *steps))
+            .collect();
+        assert_eq!(found, expected, "{now}");
+    }
+    // The same gaps at each look, also when the session's own time has begun.
+    let of_first = |now: &str| {
+        unstaffed(&gap, &planned[3..], local(now), &rules())[0]
+            .gaps
+            .clone()
+    };
+    assert_eq!(of_first("2026-11-24 12:00:00"), of_first("2026-12-01 11:30:00"));
 }
 
 /// As a clinic whose roster stands: who is on call comes from it.

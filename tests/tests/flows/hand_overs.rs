@@ -15,6 +15,7 @@ on_both_engines!(
     an_offer_that_nobody_accepts_leaves_the_case_and_tells_both,
     a_whole_list_is_handed_over_and_each_case_says_what_became_of_it,
     at_a_shift_change_an_open_case_is_offered_to_the_next_on_duty_once,
+    a_case_between_sessions_is_handed_over_in_a_clinic_where_no_session_is_planned,
     another_clinic_and_other_roles_hand_over_nothing,
     nobody_is_offered_a_case_who_does_not_work_on_cases,
 );
@@ -365,6 +366,27 @@ async fn at_a_shift_change_an_open_case_is_offered_to_the_next_on_duty_once(engi
         1,
         "{mails:?}"
     );
+}
+
+async fn a_case_between_sessions_is_handed_over_in_a_clinic_where_no_session_is_planned(engine: Database) {
+    let mut play = Play::without_session(Clinic::open(engine).await).await;
+    play.phone
+        .post("/v1/me/lozenges", &json!({"kind": "lost", "count": 2}))
+        .expect(201);
+    let nurse = play.clinic.staff("nurse");
+    let path = format!("/v1/cases/{}", row(&nurse)["id"].as_str().expect("an id"));
+    let hand_over = play.clinic.now() + minutes(18);
+    let roster = rotation(&play.clinic, "nurse", "coordinator", hand_over);
+    set_roster(&play.clinic, &roster).expect(200);
+    nurse.post(&format!("{path}/acknowledge"), &json!({})).expect(200);
+    nurse.post(&format!("{path}/contacted"), &json!({})).expect(200);
+    play.clinic.advance_to(hand_over).await;
+    play.clinic
+        .worker
+        .keep_house(Job::ShiftChanges)
+        .await
+        .expect("a look");
+    assert_eq!(row(&nurse)["offered_to"], json!(play.clinic.id("coordinator")));
 }
 
 async fn another_clinic_and_other_roles_hand_over_nothing(engine: Database) {

@@ -15,6 +15,7 @@ on_both_engines!(
     a_hand_over_between_two_steps_of_a_case_changes_who_is_told,
     no_session_is_planned_and_no_dose_opened_in_a_gap_and_each_says_why,
     a_gap_is_mailed_seven_days_and_one_day_before_and_not_again,
+    a_planned_session_that_comes_to_stand_in_a_gap_is_told_at_once_and_again_at_seven_days_and_one_day,
     who_is_covered_is_not_on_call_and_who_covers_is,
     two_edits_at_once_lose_nothing_and_every_fault_is_said_at_once,
     a_clinic_whose_roster_reaches_nobody_is_not_ready,
@@ -207,6 +208,78 @@ async fn a_gap_is_mailed_seven_days_and_one_day_before_and_not_again(engine: Dat
     // At midnight of the 24th and of the 30th.
     let told = |hour: i64| ["administrator", "manager"].map(|role| (hour, clinic.address(role)));
     assert_eq!(heard, [told(63), told(207)].concat());
+}
+
+async fn a_planned_session_that_comes_to_stand_in_a_gap_is_told_at_once_and_again_at_seven_days_and_one_day(
+    engine: Database,
+) {
+    let mut play = Play::planned(Clinic::open(engine).await).await;
+    let on = zone().date_of(play.planned_at);
+    let gaps = |play: &Play| {
+        let shown = play
+            .clinic
+            .staff("nurse")
+            .get("/v1/roster/gaps")
+            .expect(200)
+            .json();
+        shown["sessions"].clone()
+    };
+    set_roster(&play.clinic, &json!({"covers": []})).expect(200);
+    play.clinic.cycle().await;
+    play.clinic.mailbox.fresh();
+    assert_eq!(gaps(&play), json!([]));
+    let told = async |play: &mut Play| {
+        play.clinic
+            .worker
+            .keep_house(Job::RosterGaps)
+            .await
+            .expect("a look");
+        play.clinic.cycle().await;
+        let mut told = Vec::new();
+        for mail in play.clinic.mailbox.fresh() {
+            let text = mail.text.split_whitespace().collect::<Vec<_>>().join(" ");
+            if text.contains("A session is planned for") {
+                assert!(text.contains(&play.session), "{text}");
+                assert!(text.contains("No nurse from"), "{text}");
+                assert!(!text.contains("Robin"), "{text}");
+                told.push(mail.to);
+            }
+        }
+        told.sort();
+        told
+    };
+    // The decision itself tells, without waiting for the hour.
+    let roster = json!({"holidays": [{"on": on, "place": "nurse"}]});
+    set_roster(&play.clinic, &roster).expect(200);
+    let all = ["administrator", "coordinator", "manager"].map(|role| play.clinic.address(role));
+    assert_eq!(told(&mut play).await, all);
+    assert_eq!(gaps(&play)[0]["session"], json!(play.session));
+    assert_eq!(gaps(&play)[0]["gaps"][0]["missing"], "nurse");
+    assert_eq!(told(&mut play).await, Vec::<String>::new(), "once");
+    // Filled, and open again from another hour on: that is new.
+    set_roster(&play.clinic, &json!({"covers": []})).expect(200);
+    assert_eq!(gaps(&play), json!([]));
+    assert_eq!(told(&mut play).await, Vec::<String>::new());
+
+    // Somebody leaves: no edit of the roster says so, the hourly look finds it.
+    let shift = json!({"shifts": [{"place": "nurse", "person": play.clinic.id("backup"),
+        "from": {"on": on, "at": "00:00"}, "until": {"on": on + Duration::days(1), "at": "00:00"}}]});
+    set_roster(&play.clinic, &shift).expect(200);
+    assert_eq!(told(&mut play).await, Vec::<String>::new());
+    let backup = play.clinic.id("backup");
+    play.clinic.execute(&format!(
+        "UPDATE accounts SET active = FALSE WHERE id = '{backup}'"
+    ));
+    let heard = told(&mut play).await;
+    assert_eq!(heard, all, "nurse and backup are missing");
+    let one_day = play.planned_at - Duration::hours(24);
+    if play.clinic.now() < one_day {
+        play.clinic.clocks.set_clinical(one_day - minutes(1));
+        told(&mut play).await;
+        play.clinic.clocks.set_clinical(one_day);
+        assert_eq!(told(&mut play).await, all, "a day before");
+        assert_eq!(told(&mut play).await, Vec::<String>::new(), "once");
+    }
 }
 
 async fn who_is_covered_is_not_on_call_and_who_covers_is(engine: Database) {

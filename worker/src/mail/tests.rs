@@ -281,6 +281,18 @@ fn every_message() -> Vec<(&'static str, Notice)> {
                 },
             ),
         ),
+        (
+            "session_unstaffed",
+            notice(
+                staff(),
+                Says::SessionUnstaffed {
+                    session: uuid::Uuid::from_u128(5).into(),
+                    planned_at,
+                    gaps: gaps.clone(),
+                    zone,
+                },
+            ),
+        ),
         ("roster_gaps", notice(staff(), Says::RosterGaps { gaps, zone })),
         (
             "roster_unreadable",

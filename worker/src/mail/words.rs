@@ -204,20 +204,32 @@ fn of_message(message: &Message, url: &dyn Fn(&str, LinkId) -> String) -> Words 
             ))
             .stating("About", format!("{} {}", subject.kind(), subject.id())),
         Message::RosterGaps { gaps, zone } => {
-            let stretch = |gap: &Gap| {
-                let (from, until) = (zone.long(gap.from), zone.long(gap.until));
-                format!("No {} from {from} until {until}.", gap.needed.who())
-            };
             let words = Words::about("Somebody is missing on call")
                 .saying("The roster has gaps. In the times below nobody is on call who is needed:");
             let more = gaps.len().saturating_sub(GAPS_SAID_MAX);
             let rest = (more > 0).then(|| format!("And {more} more after that."));
             gaps.iter()
                 .take(GAPS_SAID_MAX)
-                .map(stretch)
+                .map(|gap| stretch(*zone, gap))
                 .chain(rest)
                 .fold(words, Words::saying)
                 .saying("Please fill the roster. Until then nothing can be planned or begun in these times.")
+        }
+        Message::SessionUnstaffed {
+            session,
+            planned_at,
+            gaps,
+            zone,
+        } => {
+            let words = Words::about("A planned session lacks somebody on call").saying(format!(
+                "A session is planned for {}, and the roster has nobody on call for it who is needed:",
+                zone.long(*planned_at)
+            ));
+            gaps.iter()
+                .map(|gap| stretch(*zone, gap))
+                .fold(words, Words::saying)
+                .saying("Please fill the roster or have the session moved. As it stands it cannot begin.")
+                .stating("Session", session.to_string())
         }
         Message::RosterUnreadable { at, zone } => Words::about("The roster cannot be read")
             .saying(format!(
@@ -276,6 +288,11 @@ fn of_message(message: &Message, url: &dyn Fn(&str, LinkId) -> String) -> Words 
             moment(*zone, *at)
         )),
     }
+}
+
+fn stretch(zone: Zone, gap: &Gap) -> String {
+    let (from, until) = (zone.long(gap.from), zone.long(gap.until));
+    format!("No {} from {from} until {until}.", gap.needed.who())
 }
 
 fn task(due_at: Instant, zone: Zone, overdue: bool) -> Words {
