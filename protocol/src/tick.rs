@@ -63,6 +63,13 @@ fn advance(draft: &mut Draft<'_, '_>, mut duty: Duty) {
         return;
     }
     let now = draft.now();
+    if duty.kind.is_form() {
+        // Questionnaires are the patient's to owe, not a session's: one that stands here is of a program before this one, and
+        // nothing that is answered would meet it.
+        let why = Excuse::NotFollowed;
+        draft.end(duty.id, DutyState::Excused { why, at: now });
+        return;
+    }
     climb(draft, &mut duty);
     let session_at = draft.record.session.planned.at;
     let held = gate::is_held(&draft.record, now) && gate::is_held(&draft.record, session_at);
@@ -169,11 +176,10 @@ fn miss(draft: &mut Draft<'_, '_>, duty: &Duty) {
             }
         }
         DutyKind::PrepareDay => end_as_missed(draft, duty),
-        DutyKind::AnswerScores | DutyKind::AnswerBaseline | DutyKind::AnswerMonthly => {
-            end_as_missed(draft, duty);
-            no_answer(draft, id, duty.kind.name());
-        }
-        DutyKind::Release
+        DutyKind::AnswerScores
+        | DutyKind::AnswerBaseline
+        | DutyKind::AnswerMonthly
+        | DutyKind::Release
         | DutyKind::FollowCourse
         | DutyKind::TakeCase { .. }
         | DutyKind::ContactPatient { .. }

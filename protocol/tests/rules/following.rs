@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use bedside_protocol::case::{Case, Level};
 use bedside_protocol::document::ProtocolDocument;
-use bedside_protocol::duty::{Duty, DutyKind, DutyState};
+use bedside_protocol::duty::{Duty, DutyKind, DutyState, Excuse};
 use bedside_protocol::instruments::answering::{Sending, Sent, answer};
 use bedside_protocol::instruments::{Answers, InstrumentKey};
 use bedside_protocol::notice::{Notice, Who};
@@ -349,5 +349,54 @@ fn looking_twice_changes_nothing() {
         let (record, sent) = (follow.record.clone(), follow.sent.len());
         follow.tick();
         assert_eq!((&follow.record, follow.sent.len()), (&record, sent), "day {day}");
+    }
+}
+
+#[test]
+fn scores_that_a_session_owes_by_an_older_program_are_excused_and_reach_nobody() {
+    for kind in [
+        DutyKind::AnswerScores,
+        DutyKind::AnswerBaseline,
+        DutyKind::AnswerMonthly,
+    ] {
+        let mut play = Play::dosed();
+        let t0 = play.now;
+        let like = play
+            .record
+            .watch
+            .duties
+            .iter()
+            .find(|duty| duty.is_open())
+            .unwrap();
+        let old = Duty {
+            id: Uuid::from_u128(0x0a5c).into(),
+            kind: kind.clone(),
+            owed_by: bedside_protocol::duty::OwedBy::Patient,
+            lane: bedside_protocol::duty::Lane::Reminder,
+            opens_at: t0,
+            asked_at: t0,
+            due_at: t0 + minutes(20),
+            missed_after: Some(t0 + minutes(25)),
+            wake_at: Some(t0 + minutes(20)),
+            ..like.clone()
+        };
+        let id = old.id;
+        play.record.watch.duties.push(old);
+        play.all_well_until(27);
+        assert!(play.record.watch.cases.is_empty(), "{kind:?}");
+        let duty = play.record.watch.duty(id).unwrap();
+        assert!(
+            matches!(
+                duty.state,
+                DutyState::Excused {
+                    why: Excuse::NotFollowed,
+                    ..
+                }
+            ),
+            "{kind:?}: {:?}",
+            duty.state
+        );
+        let about = bedside_protocol::notice::About::Duty { duty: id };
+        assert!(play.sent.iter().all(|notice| notice.about != about), "{kind:?}");
     }
 }

@@ -16,6 +16,7 @@ on_both_engines!(
     a_red_flag_among_the_side_effects_alarms_and_a_count_is_held_against_the_ledger,
     the_worklist_is_what_waits_today_oldest_first_page_by_page,
     what_cannot_be_read_of_the_care_teams_lists_is_shown_as_such_beside_the_rest,
+    scores_that_a_session_owes_by_an_older_program_end_without_a_case,
     a_patient_without_a_baseline_is_reminded_and_goes_to_the_worklist,
     a_lifted_hold_asks_again_for_a_session_that_is_near,
 );
@@ -335,6 +336,47 @@ async fn what_cannot_be_read_of_the_care_teams_lists_is_shown_as_such_beside_the
         .collect();
     assert_eq!(kinds, [&json!("case"), &json!("duty")], "{nothing}");
     assert_eq!(nothing["entries"], json!([]));
+}
+
+async fn scores_that_a_session_owes_by_an_older_program_end_without_a_case(engine: Database) {
+    let mut play = released(engine).await;
+    // As the program wrote them that asked for scores in the session.
+    let due = play.clinic.now() + Duration::hours(2);
+    let kept = play
+        .clinic
+        .texts("SELECT doc AS value FROM duties WHERE kind = 'check_in' AND state = 'open' ORDER BY due_at");
+    let mut doc: Value = serde_json::from_str(&kept[0]).expect("JSON");
+    let id = "0190a000-0000-7000-8000-00000000a5c0";
+    let like = doc["id"].clone();
+    let fields = doc.as_object_mut().expect("an object");
+    fields.retain(|name, _| !["ordinal", "rule"].contains(&name.as_str()));
+    for (name, value) in [
+        ("id", json!(id)),
+        ("kind", json!("answer_scores")),
+        ("owed_by", json!("patient")),
+        ("due_at", json!(due)),
+        ("missed_after", json!(due + Duration::hours(1))),
+        ("wake_at", json!(due)),
+    ] {
+        assert!(
+            fields.insert(name.to_owned(), value).is_some(),
+            "{name} was not there"
+        );
+    }
+    let due_ms = due.timestamp_millis();
+    play.clinic.execute(&format!(
+        "INSERT INTO duties (id, clinic_id, subject_kind, subject_id, position, kind, lane, state, due_at, wake_at, doc) \
+            SELECT '{id}', clinic_id, subject_kind, subject_id, 900, 'answer_scores', lane, 'open', {due_ms}, {due_ms}, '{doc}' \
+            FROM duties WHERE id = '{}'; \
+         UPDATE sessions SET version = version + 1",
+        like.as_str().expect("an id")
+    ));
+    play.clinic.advance_to(due + Duration::hours(2)).await;
+    let state = play
+        .clinic
+        .texts(&format!("SELECT state AS value FROM duties WHERE id = '{id}'"));
+    assert_eq!(state, ["excused"]);
+    assert!(play.cases().is_empty());
 }
 
 async fn a_patient_without_a_baseline_is_reminded_and_goes_to_the_worklist(engine: Database) {
