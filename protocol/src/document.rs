@@ -19,6 +19,7 @@ mod follow_up;
 mod instruments;
 mod ledger;
 mod licence;
+mod maxima;
 mod plan;
 mod roster;
 mod sitter;

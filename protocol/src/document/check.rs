@@ -50,6 +50,7 @@ impl ProtocolDocument {
         self.check_references(&mut found);
         self.check_numbers(&mut found);
         self.check_rows(&mut found);
+        self.check_maxima(&mut found);
         self.check_vitals(&mut found);
         self.roster.check(&mut found);
         self.course.check(&mut found);

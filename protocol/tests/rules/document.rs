@@ -304,6 +304,196 @@ fn a_bad_value_is_named_by_its_path() {
 }
 
 #[test]
+fn no_time_that_a_sessions_safety_hangs_on_is_longer_than_is_of_use() {
+    // What may be set, the most that is taken, and the path of the fault above it.
+    let rows = [
+        ("/cases/p1/ack_within_min", 10, "cases.p1.ack_within_min"),
+        (
+            "/cases/p1/contacted_within_min",
+            15,
+            "cases.p1.contacted_within_min",
+        ),
+        ("/cases/p1/outcome_within_min", 60, "cases.p1.outcome_within_min"),
+        (
+            "/cases/p1/ladder/2/repeat_every_s",
+            600,
+            "cases.p1.ladder[2].repeat_every_s",
+        ),
+        (
+            "/cases/p2_in_session/ack_within_min",
+            10,
+            "cases.p2_in_session.ack_within_min",
+        ),
+        (
+            "/cases/p2_in_session/contacted_within_min",
+            30,
+            "cases.p2_in_session.contacted_within_min",
+        ),
+        (
+            "/cases/p2_in_session/outcome_within_min",
+            120,
+            "cases.p2_in_session.outcome_within_min",
+        ),
+        ("/cases/p2/ack_within_min", 60, "cases.p2.ack_within_min"),
+        ("/cases/p2/outcome_within_min", 480, "cases.p2.outcome_within_min"),
+        (
+            "/cases/p2/ladder/3/after_due_s",
+            10_800,
+            "cases.p2.ladder[3].after_due_s",
+        ),
+        (
+            "/cases/p2/ladder/3/repeat_every_s",
+            3600,
+            "cases.p2.ladder[3].repeat_every_s",
+        ),
+        ("/cases/p3/ack_within_min", 1440, "cases.p3.ack_within_min"),
+        (
+            "/cases/p3/outcome_within_min",
+            4320,
+            "cases.p3.outcome_within_min",
+        ),
+        (
+            "/cases/p3/ladder/2/after_due_s",
+            172_800,
+            "cases.p3.ladder[2].after_due_s",
+        ),
+        (
+            "/cases/p3/ladder/2/repeat_every_s",
+            86_400,
+            "cases.p3.ladder[2].repeat_every_s",
+        ),
+        (
+            "/timetable/log_dose/missed_after_min",
+            59,
+            "plan.unlocked_for_min",
+        ),
+        (
+            "/timetable/log_dose/ask_after_min",
+            29,
+            "timetable.log_dose.missed_after_min",
+        ),
+        ("/plan/unlocked_for_min", 120, "plan.unlocked_for_min"),
+        (
+            "/timetable/start/no_show_after_min",
+            1440,
+            "timetable.start.no_show_after_min",
+        ),
+        (
+            "/timetable/release/nurse_after_min",
+            239,
+            "timetable.release.clinician_after_min",
+        ),
+        (
+            "/timetable/release/clinician_after_min",
+            360,
+            "timetable.release.clinician_after_min",
+        ),
+        (
+            "/timetable/release/again_every_min",
+            60,
+            "timetable.release.again_every_min",
+        ),
+        (
+            "/timetable/vitals_follow_within_min",
+            30,
+            "timetable.vitals_follow_within_min",
+        ),
+        (
+            "/vitals/during/recheck_after_min",
+            15,
+            "vitals.during.recheck_after_min",
+        ),
+        ("/watch/alive_within_s", 300, "watch.alive_within_s"),
+        (
+            "/timetable/checks/1/opens_before_s",
+            900,
+            "timetable.checks[1].opens_before_s",
+        ),
+        ("/timetable/checks/1/grace_s", 240, "timetable.checks[1].grace_s"),
+        (
+            "/timetable/checks/9/repeats/every_min",
+            30,
+            "timetable.checks[9].repeats.every_min",
+        ),
+        (
+            "/timetable/checks/11/grace_s",
+            172_800,
+            "timetable.checks[11].grace_s",
+        ),
+        (
+            "/timetable/ladders/in_session/1/after_due_s",
+            900,
+            "timetable.ladders.in_session[1].after_due_s",
+        ),
+        (
+            "/timetable/ladders/log_dose/0/after_due_s",
+            900,
+            "timetable.ladders.log_dose[0].after_due_s",
+        ),
+    ];
+    for (pointer, most, path) in rows {
+        assert_eq!(fault(pointer, json!(most)), "accepted", "{pointer} = {most}");
+        assert_eq!(fault(pointer, json!(most + 1)), path, "{pointer} = {most} + 1");
+    }
+    // Far before its time is as useless as far after it.
+    for (after_due_s, path) in [
+        (-900, "accepted"),
+        (-901, "timetable.ladders.in_session[0].after_due_s"),
+        (i64::MIN, "timetable.ladders.in_session[0].after_due_s"),
+    ] {
+        let pointer = "/timetable/ladders/in_session/0/after_due_s";
+        assert_eq!(fault(pointer, json!(after_due_s)), path, "{after_due_s}");
+    }
+}
+
+#[test]
+fn the_sitter_is_asked_early_and_no_half_hour_passes_without_a_question() {
+    let due = |index: usize, after_min: i64| {
+        let pointer = format!("/timetable/checks/{index}/due");
+        fault(&pointer, json!({ "after_minutes": after_min }))
+    };
+    let rows = [
+        ("the first within a quarter of an hour", due(1, 15), "accepted"),
+        ("the first a minute later", due(1, 16), "timetable.checks[1].due"),
+        ("none at fifteen minutes", due(1, 30), "timetable.checks[1].due"),
+        ("from 15 to 45", due(2, 45), "accepted"),
+        ("at no time before the dose", due(2, 0), "timetable.checks[2].due"),
+        (
+            "from 15 to 46",
+            {
+                let mut document = shipped();
+                document["timetable"]["checks"][2]["due"] = json!({"after_minutes": 46});
+                document["timetable"]["checks"][3]["due"] = json!({"after_minutes": 46});
+                ProtocolDocument::parse(&document.to_string()).unwrap_err().path
+            },
+            "timetable.checks[2].due",
+        ),
+        (
+            "nothing in the last half hour and more",
+            {
+                let mut document = shipped();
+                for index in [5, 6] {
+                    document["timetable"]["checks"][index]["due"] = json!({"after_minutes": 80});
+                }
+                document["timetable"]["checks"][7]["due"] = json!({"after_minutes": 121});
+                document["timetable"]["checks"][8]["due"] = json!({"after_minutes": 121});
+                ProtocolDocument::parse(&document.to_string()).unwrap_err().path
+            },
+            "timetable.checks",
+        ),
+    ];
+    for (name, found, expected) in rows {
+        assert_eq!(found, expected, "{name}");
+    }
+    // A number that would be counted to for ever is a fault like any other.
+    let endless = json!({"every_min": 1, "until_min": i64::MAX});
+    assert_eq!(
+        fault("/timetable/checks/4/repeats", endless.clone()),
+        "timetable.checks[4].repeats.until_min"
+    );
+}
+
+#[test]
 fn an_unknown_field_or_a_missing_one_is_refused() {
     let mut document = shipped();
     document["plan"]["surprise"] = json!(1);

@@ -146,14 +146,14 @@ fn the_same_plan_gives_the_same_list_and_another_timetable_another() {
     for answers in [Answers::None, Answers::All] {
         assert_eq!(played(&document, answers), played(&document, answers));
     }
-    let mut later: Value = serde_json::from_str(ProtocolDocument::shipped_text()).unwrap();
-    later["timetable"]["checks"][1]["due"] = json!({"after_minutes": 20});
-    later["cases"]["p1"]["ladder"][1]["after_due_s"] = json!(180);
-    let later = Arc::new(read(&later).unwrap());
-    let run = played(&later, Answers::None);
+    let mut other: Value = serde_json::from_str(ProtocolDocument::shipped_text()).unwrap();
+    other["timetable"]["checks"][1]["due"] = json!({"after_minutes": 12});
+    other["cases"]["p1"]["ladder"][1]["after_due_s"] = json!(180);
+    let other = Arc::new(read(&other).unwrap());
+    let run = played(&other, Answers::None);
     let part = part(&run, Scene::NobodyAnswersAfterTheDose);
-    assert_eq!(duties(part, "C5")[0].0.minute, 20);
-    let hold = i64::from(later.order_limits.hold_minutes.min);
+    assert_eq!(duties(part, "C5")[0].0.minute, 12);
+    let hold = i64::from(other.order_limits.hold_minutes.min);
     let rota = case_mails(part)
         .find(|(_, to)| *to == To::Staff(OnCallPlace::Rota))
         .unwrap()
