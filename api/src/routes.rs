@@ -39,7 +39,7 @@ pub enum Access {
 }
 
 /// Who looks after patients and plans their sessions.
-const CARE: &[StaffRole] = &[StaffRole::Nurse, StaffRole::Prescriber, StaffRole::Coordinator];
+pub const CARE: &[StaffRole] = &[StaffRole::Nurse, StaffRole::Prescriber, StaffRole::Coordinator];
 
 /// Who answers for a patient's safety.
 const CLINICIANS: &[StaffRole] = &[StaffRole::Nurse, StaffRole::Prescriber];

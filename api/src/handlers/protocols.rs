@@ -25,6 +25,7 @@ use crate::error::{ApiError, Problem};
 use crate::extract::Body;
 use crate::handlers::me::EmptyBody;
 use crate::parse::{Day, TimeOfDay};
+use crate::routes::CARE;
 use crate::views::{
     DryRunListView, DryRunView, ProtocolDiffView, ProtocolListView, ProtocolVersionView, WrittenView,
 };
@@ -210,6 +211,10 @@ pub async fn play(
     let document = Arc::new(document.map_err(|error| ApiError::internal(&error))?);
     let sent = body.value;
     let plans = if let Some(patient) = sent.patient {
+        // Who writes protocols need not know when a patient takes their dose.
+        if !staff.scope().caller.is_staff(CARE) {
+            return Err(ApiError::NotFound);
+        }
         let look = app
             .store
             .read_patient(staff.scope(), PersonId::from(patient), |record, _| {

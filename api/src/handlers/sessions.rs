@@ -10,6 +10,7 @@ use bedside_protocol::releasing;
 use bedside_store::{TimelineEntry, TimelineEvent};
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
@@ -72,7 +73,33 @@ pub struct TimelineLineView {
     pub detail: serde_json::Value,
 }
 
+/// Values of a fact that say what was answered or measured.
+const ANSWERS: [(&str, &[&str]); 6] = [
+    ("checklist.answered", &["answer"]),
+    ("check_in.answered", &["bad"]),
+    ("vitals.measured", &["vitals"]),
+    ("case.signal", &["note"]),
+    ("session.held", &[]),
+    ("order.readback_wrong", &["chosen"]),
+];
+
 impl TimelineLineView {
+    /// Without what was answered or measured; of a signal and of a hold the name of its cause is left.
+    fn without_answers(mut self) -> Self {
+        let hidden = ANSWERS.iter().find(|(action, _)| *action == self.what);
+        if let (Some((_, names)), Some(detail)) = (hidden, self.detail.as_object_mut()) {
+            for name in *names {
+                detail.remove(*name);
+            }
+            for (within, kept) in [("cause", "cause"), ("hold", "why")] {
+                if let Some(value) = detail.get_mut(within).and_then(Value::as_object_mut) {
+                    value.retain(|name, _| name == kept);
+                }
+            }
+        }
+        self
+    }
+
     fn of(entry: TimelineEntry) -> Self {
         let at = entry.at;
         match entry.event {
@@ -112,7 +139,8 @@ impl TimelineLineView {
     }
 }
 
-/// One session, everything. Every look is kept in the audit trail.
+/// One session, everything; to coordinators and managers that an answer or a reading came and when, and not what it says. Every
+/// look is kept in the audit trail.
 #[utoipa::path(tag = "sessions", responses((status = 200, body = StaffSessionView), (status = 404, body = Problem)))]
 #[get("/v1/sessions/{id}")]
 pub async fn find(app: Data<App>, staff: Staff, id: Path<Uuid>) -> Result<HttpResponse, ApiError> {
@@ -125,22 +153,33 @@ pub async fn find(app: Data<App>, staff: Staff, id: Path<Uuid>) -> Result<HttpRe
     let view = if staff.sees_answers() {
         view
     } else {
-        view.without_words()
+        view.without_answers()
     };
     Ok(ok(&view.with_refusals(&refused)))
 }
 
-/// What happened in a session and what was sent, by time.
+/// What happened in a session and what was sent, by time. What was answered and measured is for nurses and prescribers.
 #[utoipa::path(tag = "sessions", responses((status = 200, body = TimelineView), (status = 404, body = Problem)))]
 #[get("/v1/sessions/{id}/timeline")]
 pub async fn timeline(app: Data<App>, staff: Staff, id: Path<Uuid>) -> Result<HttpResponse, ApiError> {
+    let sees_answers = staff.sees_answers();
     let entries = app
         .store
         .timeline(staff.scope(), SessionId::from(*id))
         .await?
         .ok_or(ApiError::NotFound)?;
     Ok(ok(&TimelineView {
-        entries: entries.into_iter().map(TimelineLineView::of).collect(),
+        entries: entries
+            .into_iter()
+            .map(TimelineLineView::of)
+            .map(|line| {
+                if sees_answers {
+                    line
+                } else {
+                    line.without_answers()
+                }
+            })
+            .collect(),
     }))
 }
 

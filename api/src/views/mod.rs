@@ -17,6 +17,7 @@ mod protocol;
 mod roster;
 mod running;
 mod session;
+mod session_unanswered;
 mod shared;
 mod sitting;
 mod today;

@@ -1,4 +1,4 @@
-//! A session as the care team sees it: everything.
+//! A session as the care team sees it: everything; what was answered and measured for nurses and prescribers only.
 
 use std::collections::BTreeMap;
 
@@ -42,6 +42,9 @@ pub struct StaffSessionView {
     pub protocol_version: String,
     /// Why it is on hold, in words.
     pub held_because: Option<String>,
+    /// Whether a clinician put it on hold, rather than an answer.
+    #[serde(skip)]
+    pub(super) held_by_clinician: bool,
     /// How it was moved by hand, oldest first.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub moves: Vec<MoveView>,
@@ -197,7 +200,7 @@ pub struct AnswerView {
     /// The type of the answer.
     #[serde(rename = "type")]
     pub kind: String,
-    /// The answer.
+    /// The answer, for nurses and prescribers; `null` for others.
     #[schema(value_type = Object)]
     pub value: serde_json::Value,
     /// When it was given, by the device.
@@ -242,18 +245,18 @@ pub struct CheckInAnswerView {
     pub duty_id: Uuid,
     /// The row of the timetable.
     pub rule: String,
-    /// Yes or no to each question.
+    /// Yes or no to each question; for nurses and prescribers, as all that follows to `words`.
     pub answers: BTreeMap<String, bool>,
     /// The questions whose answer is not the good one.
     pub bad: Vec<String>,
-    /// The clinic's list of side effects, by item; for nurses and prescribers.
+    /// The clinic's list of side effects, by item.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     #[schema(value_type = Object)]
     pub side_effects: Answers,
     /// Lozenges that were left, as counted.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub lozenges_left: Option<u32>,
-    /// In their own words; for nurses and prescribers.
+    /// In their own words.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub words: BTreeMap<String, String>,
     /// Who answered: `patient`, `sitter` or `staff`.
@@ -284,19 +287,19 @@ impl CheckInAnswerView {
     }
 }
 
-/// A reading.
+/// A reading. Its numbers are for nurses and prescribers, and `null` for others.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 pub struct ReadingView {
     /// Systolic, mmHg.
-    pub sbp: u32,
+    pub sbp: Option<u32>,
     /// Diastolic, mmHg.
-    pub dbp: u32,
+    pub dbp: Option<u32>,
     /// Pulse, beats a minute.
-    pub hr: u32,
+    pub hr: Option<u32>,
     /// Oxygen, percent.
     pub spo2: Option<u32>,
     /// With a symptom.
-    pub with_symptom: bool,
+    pub with_symptom: Option<bool>,
     /// `before_dose`, `in_session` or `after_release`.
     pub phase: String,
     /// Who sent it.
@@ -315,11 +318,11 @@ impl ReadingView {
             Phase::AfterRelease => "after_release",
         };
         Self {
-            sbp: reading.vitals.sbp,
-            dbp: reading.vitals.dbp,
-            hr: reading.vitals.hr,
+            sbp: Some(reading.vitals.sbp),
+            dbp: Some(reading.vitals.dbp),
+            hr: Some(reading.vitals.hr),
             spo2: reading.vitals.spo2,
-            with_symptom: reading.with_symptom,
+            with_symptom: Some(reading.with_symptom),
             phase: phase.to_owned(),
             by: reading.by.kind().to_owned(),
             observed_at: reading.observed_at,
@@ -418,15 +421,6 @@ fn held_because(state: &SessionState) -> Option<String> {
 }
 
 impl StaffSessionView {
-    /// Without what the patient wrote and graded in the days after: for those who only need to know that it came.
-    pub fn without_words(mut self) -> Self {
-        for answer in &mut self.check_in_answers {
-            answer.side_effects.clear();
-            answer.words.clear();
-        }
-        self
-    }
-
     /// The same, saying of each sitter whether mail to their address is refused.
     pub fn with_refusals(mut self, refused: &RefusedAddresses) -> Self {
         for sitter in &mut self.sitters {
@@ -458,6 +452,13 @@ impl StaffSessionView {
             patient_name: record.patient.name.clone(),
             protocol_version: session.protocol_version.clone(),
             held_because: held_because(&session.state),
+            held_by_clinician: matches!(
+                session.state,
+                SessionState::Held {
+                    hold: Hold::Clinician { .. } | Hold::NotConfirmed,
+                    ..
+                }
+            ),
             moves: session.moves.iter().map(MoveView::of).collect(),
             dose: session.dose.as_ref().map(DoseView::of),
             order: record.order.as_ref().map(OrderView::of),

@@ -255,7 +255,8 @@ pub struct ItemView {
     pub blocks: bool,
     /// From when it can be answered.
     pub opens_at: DateTime<Utc>,
-    /// `open`, `done`, `decided`, `expired`, `not_open` or `not_good`. `decided` by the clinic: it need not be done.
+    /// `open`, `done`, `decided`, `expired`, `not_open` or `not_good`; `answered` in place of the last before coordinators and
+    /// managers, who do not see answers. `decided` by the clinic: it need not be done.
     pub status: String,
     /// Until when the clinic's decision holds.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -267,6 +268,9 @@ pub struct ItemView {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
 }
+
+/// The status of an item whose answer keeps the dose locked.
+pub(super) const NOT_GOOD: &str = "not_good";
 
 /// The checklist, item by item and actor by actor; only `whose`, where one is named.
 pub fn checklist(record: &SessionRecord, whose: Option<Actor>, now: Instant) -> Vec<ItemView> {
@@ -288,7 +292,7 @@ fn item_view(record: &SessionRecord, item: &Item, actor: Actor, now: Instant) ->
         Some(ReasonCode::ItemExpired) => "expired",
         Some(ReasonCode::ItemOpen) if now < opens_at => "not_open",
         Some(ReasonCode::ItemOpen | ReasonCode::NoSitter | ReasonCode::SitterNotAccepted) => "open",
-        Some(_) => "not_good",
+        Some(_) => NOT_GOOD,
     };
     ItemView {
         key: item.key.clone(),

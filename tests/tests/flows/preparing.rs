@@ -12,12 +12,135 @@ use serde_json::{Value, json};
 on_both_engines!(
     a_prescriber_decides_about_an_item_and_the_patient_reads_that_the_clinic_decided,
     another_address_is_on_the_case_page_and_locks_until_somebody_looked,
+    coordinators_and_managers_see_that_an_answer_came_and_when_and_not_what_it_says,
+    what_holds_a_session_by_an_answer_is_named_to_clinicians_only,
     words_for_the_clinic_only_reach_the_worklist_and_never_the_sitter,
     a_sitter_who_is_not_to_be_called_is_left_out_of_a_case_between_sessions_and_not_of_one_in_the_session,
     sitters_are_asked_one_after_the_other_by_the_worker,
     a_list_with_faults_is_refused_with_all_of_them,
     training_lasts_to_the_next_session_and_an_order_that_changed_is_said_to_both,
 );
+
+async fn coordinators_and_managers_see_that_an_answer_came_and_when_and_not_what_it_says(engine: Database) {
+    let mut play = Play::planned(Clinic::open(engine).await).await;
+    play.until_dosed().await;
+    play.answer_checks(&[(10, "C4", 0)]).await;
+    play.to_minute(15).await;
+    play.answer_check("C5", 0, &["breathing_normal"], None)
+        .expect(200);
+    let (path, timeline) = (
+        format!("/v1/sessions/{}", play.session),
+        format!("/v1/sessions/{}/timeline", play.session),
+    );
+    let of = |role: &str, path: &str| play.clinic.staff(role).get(path).expect(200);
+    let nurse = of("nurse", &path).json();
+    let bad = nurse["check_in_answers"]
+        .as_array()
+        .expect("answers")
+        .last()
+        .expect("one")
+        .clone();
+    assert_eq!(bad["bad"], json!(["breathing_normal"]));
+    assert!(nurse["readings"][0]["sbp"].is_number());
+    for role in ["coordinator", "manager"] {
+        let seen = of(role, &path).json();
+        for (list, times) in [
+            ("answers", ["item", "observed_at"]),
+            ("check_in_answers", ["rule", "observed_at"]),
+            ("readings", ["phase", "observed_at"]),
+        ] {
+            let (all, shown) = (
+                nurse[list].as_array().expect(list),
+                seen[list].as_array().expect(list),
+            );
+            assert_eq!(all.len(), shown.len(), "{role} {list}");
+            for (one, other) in all.iter().zip(shown) {
+                assert_eq!(
+                    times.map(|it| &one[it]),
+                    times.map(|it| &other[it]),
+                    "{role} {list}"
+                );
+            }
+        }
+        let none = |list: &str, field: &str| {
+            seen[list].as_array().expect(list).iter().all(|it| {
+                it[field].is_null()
+                    || it[field].as_object().is_some_and(serde_json::Map::is_empty)
+                    || it[field] == json!([])
+            })
+        };
+        assert!(
+            none("answers", "value")
+                && none("check_in_answers", "answers")
+                && none("check_in_answers", "bad")
+        );
+        assert!(none("readings", "sbp") && none("readings", "hr") && none("readings", "with_symptom"));
+        assert_eq!(seen["duties"], nurse["duties"], "times and states are theirs");
+        assert_eq!(seen["cases"], nurse["cases"]);
+        let lines = of(role, &timeline).json()["entries"].clone();
+        let lines = lines.as_array().expect("lines");
+        let of_kind = |what: &str| {
+            lines
+                .iter()
+                .filter(|line| line["what"] == what)
+                .collect::<Vec<_>>()
+        };
+        for (what, hidden) in [
+            ("checklist.answered", "answer"),
+            ("check_in.answered", "bad"),
+            ("vitals.measured", "vitals"),
+        ] {
+            assert!(!of_kind(what).is_empty(), "{what}");
+            assert!(
+                of_kind(what).iter().all(|line| line["detail"][hidden].is_null()),
+                "{what}"
+            );
+        }
+        let signal = &of_kind("case.signal")[0]["detail"];
+        assert_eq!(
+            (&signal["level"], &signal["cause"]),
+            (&json!("P1"), &json!({"cause": "bad_answer"}))
+        );
+    }
+    let all = of("nurse", &timeline).body;
+    assert!(
+        all.contains("breathing_normal") && all.contains("\"answer\""),
+        "{all}"
+    );
+}
+
+async fn what_holds_a_session_by_an_answer_is_named_to_clinicians_only(engine: Database) {
+    let mut play = Play::planned(Clinic::open(engine).await).await;
+    play.until_ready().await;
+    play.tick_item("room_safe", "yes_no", json!(false)).expect(200);
+    let path = format!("/v1/sessions/{}", play.session);
+    let of = |play: &Play, role: &str| play.clinic.staff(role).get(&path).expect(200).json();
+    let codes = |view: &Value| -> Vec<String> {
+        let reasons = view["gate_reasons"].as_array().expect("reasons");
+        reasons
+            .iter()
+            .map(|it| it["code"].as_str().expect("a code").to_owned())
+            .collect()
+    };
+    let (nurse, coordinator) = (of(&play, "nurse"), of(&play, "coordinator"));
+    assert!(codes(&nurse).contains(&"item-not-good".to_owned()));
+    assert!(codes(&coordinator).contains(&"answer".to_owned()));
+    assert!(!codes(&coordinator).contains(&"item-not-good".to_owned()));
+    assert_eq!(item_of(&nurse, "room_safe")["status"], "not_good");
+    let item = item_of(&coordinator, "room_safe");
+    assert_eq!(
+        (&item["status"], &item["reason"]),
+        (&json!("answered"), &Value::Null)
+    );
+    assert_eq!(item["answered_at"], item_of(&nurse, "room_safe")["answered_at"]);
+    // An answer that holds the session.
+    play.tick_item("substances_24h", "yes_no", json!(true))
+        .expect(200);
+    assert_eq!(play.state(), "held");
+    assert_eq!(of(&play, "nurse")["held_because"], "the answer to substances_24h");
+    let view = of(&play, "coordinator");
+    assert_eq!(view["held_because"], "an answer or a reading");
+}
 
 fn session_of(play: &Play) -> Value {
     let path = format!("/v1/sessions/{}", play.session);

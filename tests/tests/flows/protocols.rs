@@ -351,6 +351,14 @@ async fn a_dry_run_of_a_draft_lists_every_duty_and_mail_and_sends_nothing(engine
     let path = format!("/v1/protocols/{version}/dry-run");
     let body = json!({"answers": "none", "patient": play.patient});
     let runs = nurse.post(&path, &body).expect(200).json();
+    // The days of a patient's doses are for who looks after them; without a patient an administrator plays any draft.
+    let administrator = play.clinic.staff("administrator");
+    assert_eq!(
+        administrator.post(&path, &body).expect(404).problem(),
+        "not-found"
+    );
+    let nobodys = json!({"answers": "none"});
+    administrator.post(&path, &nobodys).expect(200);
     let run = &runs["runs"][0];
     assert_eq!(
         (&run["version"], &run["hold_minutes"]),
